@@ -1,0 +1,53 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+ENGINE ?= local
+DEMO ?= classify
+BIN := .venv/bin
+
+##@ Start here
+
+.PHONY: help
+help: ## Show what there is
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z_-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(BIN)/tench ## Make .venv with everything, and .venv/bin/tench
+
+$(BIN)/tench: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[job,dev]'
+	@touch $@
+
+.PHONY: demo
+demo: setup ## Label the demo images; DEMO=classify|vit|detect ENGINE=local|ray
+	@$(BIN)/python -m scripts.demo $(DEMO) --engine $(ENGINE)
+
+##@ Work on it
+
+.PHONY: test
+test: setup ## All tests that need no Docker
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: setup ## ruff, mypy --strict, the import laws, and whether generated files are fresh
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.generate --check
+
+.PHONY: format
+format: setup ## Format the code and refresh generated files
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/python -m scripts.generate
+
+.PHONY: bench
+bench: setup ## Ours, the plain Ray Data pipeline, a DataLoader loop and a bare loop on the same images
+	@$(BIN)/python -m scripts.bench
+
+.PHONY: clean
+clean: ## Remove what the targets above made, but .venv
+	rm -rf build demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

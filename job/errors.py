@@ -1,0 +1,80 @@
+"""Everything that can stop a run, one class for each way out.
+
+    TenchError              exit 1
+    ├── RunFailed           exit 1   it started and did not end well
+    ├── StoreError          exit 1   an object store or a folder kept refusing
+    ├── SpecError           exit 2   the spec is wrong; carries every problem found
+    ├── UsageError          exit 2   the call is wrong
+    │   └── PlanChanged     exit 2   the run id belongs to another plan
+    └── PreflightError      exit 3   nothing was started
+        ├── SourceError              the images are not where the spec says
+        └── ModelError               the model cannot be built as the spec says
+
+`ImageError` stands apart: it never stops a run, it becomes a row. The launcher alone turns errors into text and exit
+codes.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+ErrorKind = Literal["missing", "unreadable", "empty", "not-an-image", "truncated", "too-large", "crashed"]
+
+
+class TenchError(Exception):
+    """Says what went wrong, with which value, and the way out."""
+
+    exit_code = 1
+
+
+class RunFailed(TenchError):
+    """The run started and did not end well; what is committed stays committed."""
+
+
+class StoreError(TenchError):
+    """A store or folder refused a read, a write or a listing."""
+
+
+class SpecError(TenchError):
+    """The spec is wrong; `problems` holds one line each, `path: what (got value)`."""
+
+    exit_code = 2
+
+    def __init__(self, name: str, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__("\n  ".join([f"{name} has {count}:", *self.problems]))
+
+
+class UsageError(TenchError):
+    """The call is wrong."""
+
+    exit_code = 2
+
+
+class PlanChanged(UsageError):
+    """The run id belongs to a run of another source, model or shard size."""
+
+
+class PreflightError(TenchError):
+    """Found before anything was started."""
+
+    exit_code = 3
+
+
+class SourceError(PreflightError):
+    """The images are not where, or not what, the spec says."""
+
+
+class ModelError(PreflightError):
+    """The model cannot be built as the spec says."""
+
+
+class ImageError(Exception):
+    """One image that cannot be used: a row with `KIND: text`, never the end of a run."""
+
+    def __init__(self, kind: ErrorKind, text: str) -> None:
+        self.kind: ErrorKind = kind
+        super().__init__(f"{kind}: {text}")
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[ErrorKind, str]]:
+        return ImageError, (self.kind, str(self).removeprefix(f"{self.kind}: "))

@@ -1,0 +1,34 @@
+"""The names of a run's objects: the job writes them, the launcher reads them, nobody else spells them."""
+
+from dataclasses import dataclass
+
+PREDICTIONS = "predictions/"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Keys below `<output.uri>/<run id>/`."""
+
+    output_uri: str
+    run_id: str
+
+    @property
+    def uri(self) -> str:
+        """The run's folder, without a slash at its end."""
+        return f"{self.output_uri.rstrip('/')}/{self.run_id}"
+
+    plan = "plan.json"
+    progress = "progress.json"
+    success = "_SUCCESS"
+    report = "report.html"
+
+    def manifest(self, part: int) -> str:
+        return f"manifest/part-{part:05d}.parquet"
+
+    def predictions(self, shard: int) -> str:
+        return f"{PREDICTIONS}shard-{shard:05d}.parquet"
+
+    def shard_of(self, key: str) -> int | None:
+        """The shard that a key holds the predictions of; None for any other object."""
+        digits = key.removeprefix(f"{PREDICTIONS}shard-").removesuffix(".parquet")
+        return int(digits) if digits.isdigit() and key == self.predictions(int(digits)) else None
