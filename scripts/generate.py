@@ -1,0 +1,160 @@
+"""Writes the files that are made from other files: `python -m scripts.generate`, or `--check` to compare only.
+
+    job/torchvision.json        the models and weights of the installed torchvision, for `job.registry`
+    job/spec.schema.json        the JSON Schema of `job.spec`, for editors, the launcher and the chart
+    README.md                   the table of the spec, between its two markers
+
+The only place that asks torchvision for its registry; nothing imports this module but its tests.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
+
+from job.errors import TenchError, UsageError
+from job.spec import SOURCES, JobSpec, SpecModel
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMAND = "python -m scripts.generate"
+BEGIN, END = "<!-- spec:begin -->", "<!-- spec:end -->"
+
+
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Write the generated files of the repository.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is stale")
+    check = parser.parse_args(arguments).check
+    problems = {name: _refresh(root / name, generate, check) for name, generate in GENERATED.items()}
+    for name, problem in problems.items():
+        if problem:
+            print(f"{name} {problem}", file=sys.stderr)
+    return 1 if any(problems.values()) else 0
+
+
+def torchvision_json(_: str) -> str:
+    """task → model → its weights, of the torchvision that is installed here."""
+    from torchvision import models
+
+    registry = {
+        task: {name: _usable_weights(name) for name in models.list_models(module=module)}
+        for task, module in {"classify": models, "detect": models.detection}.items()
+    }
+    return json.dumps(registry, indent=1) + "\n"
+
+
+def spec_schema_json(_: str) -> str:
+    """The JSON Schema of a spec, draft 2020-12."""
+    schema = JobSpec.model_json_schema(schema_generator=_UntitledFields)
+    schema["properties"]["source"]["discriminator"] = {
+        "propertyName": "kind",
+        "mapping": {kind: f"#/$defs/{source.__name__}" for kind, source in SOURCES.items()},
+    }
+    head = {"$schema": GenerateJsonSchema.schema_dialect, "title": "Tench job spec"}
+    return json.dumps(head | {key: value for key, value in schema.items() if key != "title"}, indent=2) + "\n"
+
+
+def readme(text: str) -> str:
+    """The README with a fresh table between its markers."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"has no place for the spec's table; add the lines {BEGIN} and {END} where it belongs")
+    return f"{before}{begin}\n{spec_table()}{end}{after}"
+
+
+def spec_table() -> str:
+    """One Markdown row a field, in the order of the contract."""
+    rows = ["| field | default | what |", "| --- | --- | --- |"]
+    for name, field in JobSpec.model_fields.items():
+        if name == "source":
+            rows += [_row(f"source.{key}", *_across_kinds(key)) for key in _source_keys()]
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, SpecModel):
+            rows += [
+                _row(f"{name}.{key}", _default(inner), inner.description or "")
+                for key, inner in field.annotation.model_fields.items()
+            ]
+        else:
+            rows.append(_row(name, _default(field), field.description or ""))
+    return "\n".join(rows) + "\n"
+
+
+GENERATED: dict[str, Callable[[str], str]] = {
+    "job/torchvision.json": torchvision_json,
+    "job/spec.schema.json": spec_schema_json,
+    "README.md": readme,
+}
+
+
+class _UntitledFields(GenerateJsonSchema):
+    """Titles that only repeat the key are left out."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def _refresh(path: Path, generate: Callable[[str], str], check: bool) -> str | None:
+    """Writes one file, or compares it; what is wrong with it in a sentence."""
+    current = path.read_text(encoding="utf-8") if path.exists() else ""
+    try:
+        fresh = generate(current)
+    except TenchError as error:
+        return str(error)
+    if fresh == current:
+        return None
+    if check:
+        return f"is stale; run: {COMMAND}"
+    path.write_text(fresh, encoding="utf-8")
+    return None
+
+
+def _usable_weights(name: str) -> list[str]:
+    """Names of the weights that know their classes; those of a bare backbone (VGG16's) predict nothing."""
+    from torchvision.models import get_model_weights
+
+    return [member.name for member in get_model_weights(name) if member.meta.get("categories")]
+
+
+def _source_keys() -> list[str]:
+    """The keys of all kinds of source in one order that agrees with each kind's own."""
+    keys: list[str] = []
+    for source in SOURCES.values():
+        place = 0
+        for key in source.model_fields:
+            if key in keys:
+                place = keys.index(key) + 1
+            else:
+                keys.insert(place, key)
+                place += 1
+    return keys
+
+
+def _across_kinds(key: str) -> tuple[str, str]:
+    """The default of a source's field, and what it is: kind by kind where only some have it or they differ."""
+    fields = {kind: source.model_fields[key] for kind, source in SOURCES.items() if key in source.model_fields}
+    first = next(iter(fields.values()))
+    descriptions = {kind: field.description or "" for kind, field in fields.items()}
+    if len(fields) == len(SOURCES) and len(set(descriptions.values())) == 1:
+        return _default(first), descriptions["files"]
+    return _default(first), "; ".join(f"*{kind}:* {text}" for kind, text in descriptions.items())
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "*required*"
+    default = field.get_default()
+    if isinstance(default, tuple):
+        return f"`[{', '.join(default)}]`"
+    return f"`{default if isinstance(default, str) else json.dumps(default)}`"
+
+
+def _row(path: str, default: str, what: str) -> str:
+    return f"| `{path}` | {default} | {what} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
