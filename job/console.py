@@ -1,0 +1,38 @@
+"""The console: log lines on stderr, and the one place where an error becomes text and an exit code."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from job.errors import TenchError
+
+INTERRUPTED = 130
+
+
+def log_to_stderr(verbose: bool) -> Console:
+    """Lines in colour on a terminal, plain ones with the time elsewhere. The console is for what a person reads."""
+    console = Console(stderr=True)
+    plain = logging.StreamHandler()
+    plain.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    on_terminal = RichHandler(console=console, show_path=False, log_time_format="%H:%M:%S")
+    logging.basicConfig(level=logging.WARNING, handlers=[on_terminal if console.is_terminal else plain])
+    logging.getLogger("job").setLevel(logging.DEBUG if verbose else logging.INFO)
+    return console
+
+
+def exit_code(call: Callable[[], None], verbose: bool) -> int:
+    """Of what `call` ends with; the error's text goes to stderr, and with `verbose` its traceback."""
+    try:
+        call()
+    except TenchError as error:
+        if verbose:
+            raise
+        print(f"tench: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("tench: interrupted; what is committed stays, run it again to resume", file=sys.stderr)
+        return INTERRUPTED
+    return 0

@@ -1,0 +1,174 @@
+"""The Ray engine: read+decode in tasks that use threads, prediction in an actor pool of exactly `concurrency`.
+
+Ray Data moves the blocks and retries what is lost; commits stay with the driver. A task is given chunk numbers and
+works out the rest, so the driver holds no list of images.
+"""
+
+import logging
+import math
+import os
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from job.engines import Slots, Work, cores
+from job.engines.devices import gpus_wanted, replica_device
+from job.errors import PreflightError, RunFailed, TenchError
+from job.spec import ComputeSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+log = logging.getLogger(__name__)
+
+THREADS_PER_TASK = 4  # more of them wait for each other's Python
+MAX_TASKS = 5000  # 2 to 5 KB each in the driver; a task of a larger run takes several chunks
+BLOCK_BYTES = 256 << 20  # a chunk of 1,000 images at 224² is 150 MB; Ray's 128 MiB would cut it in two
+
+
+class RayEngine:
+    """A cluster where RAY_ADDRESS names one, else an embedded Ray of this machine's cores."""
+
+    name = "ray"
+
+    def __init__(self, compute: ComputeSpec) -> None:
+        self._compute = compute
+        self._thread = threading.Thread(target=self._hold_ray, daemon=True)
+        self._error: Exception | None = None
+        self._ready, self._stopped = threading.Event(), threading.Event()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _hold_ray(self) -> None:
+        """Starts Ray, and lives as long: the kernel kills Ray's processes when the thread that made them ends."""
+        try:
+            init_ray(self._compute)
+            import ray.data  # noqa: F401
+        except Exception as error:
+            self._error = error
+        self._ready.set()
+        self._stopped.wait()
+
+    def _wait(self) -> None:
+        self._ready.wait()
+        if self._error:
+            raise PreflightError(f"Ray did not start: {self._error}") from self._error
+
+    def slots(self) -> Slots:
+        import ray
+
+        self._wait()
+        replicas = self._compute.concurrency
+        spare = max(1, int(ray.cluster_resources().get("CPU", 1)) - replicas * self._compute.cpus_per_replica)
+        # As many threads as cut the spare cores into equal tasks of at most THREADS_PER_TASK.
+        return Slots(spare, threads_per_task=spare // math.ceil(spare / THREADS_PER_TASK), replicas=replicas)
+
+    def block_images(self, batch_size: int) -> int:
+        return max(batch_size, 1000 - 1000 % batch_size)
+
+    def run(self, work: Work) -> Generator[pa.Table]:
+        self._wait()
+        configure_ray_data()
+        try:
+            yield from rows_dataset(work).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+        except TenchError:
+            raise
+        except Exception as error:
+            raise translated(error) from error
+
+    def stop(self) -> None:
+        import ray
+
+        if self._thread.is_alive():
+            self._ready.wait()
+            ray.shutdown()
+            self._stopped.set()
+
+
+def init_ray(compute: ComputeSpec) -> None:
+    """Connects, or starts an embedded Ray with a core for each replica beside those that decode: they take turns."""
+    import ray
+
+    if ray.is_initialized():
+        return
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    if "RAY_ADDRESS" in os.environ:
+        ray.init(logging_level=logging.WARNING)
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Workers import what the driver can: models named module:factory lie beside the spec.
+    own = [path for path in sys.path if path and not path.startswith((sys.prefix, sys.base_prefix))]
+    os.environ["PYTHONPATH"] = os.pathsep.join([*own, os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
+    replicas = compute.concurrency * compute.cpus_per_replica
+    # Its warnings are of the thread it starts in, and of the token it makes for itself.
+    ray.init(num_cpus=cores() + replicas, include_dashboard=False, logging_level=logging.ERROR)
+
+
+def configure_ray_data() -> None:
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.target_max_block_size = BLOCK_BYTES
+    context.raise_original_map_exception = False
+    # A replica that dies while it loads (an OOM kill, a lost node) is started again; one that raises is not.
+    context.max_consecutive_actor_init_deaths = 3
+
+
+def rows_dataset(work: Work) -> "Dataset":
+    import ray
+    from ray.data import ActorPoolStrategy
+
+    gpus = gpus_wanted(work.compute)
+    chunks, decode = work.chunks, work.decode
+
+    def decode_chunks(numbers: dict[str, Any]) -> Iterator[pa.Table]:
+        for number in numbers["id"].tolist():
+            yield from decode(chunks[number])
+
+    tasks = min(len(chunks), MAX_TASKS)
+    decoded = ray.data.range(len(chunks), override_num_blocks=tasks).map_batches(
+        decode_chunks, batch_size=None, batch_format="numpy", num_cpus=decode.threads
+    )
+    return decoded.map_batches(
+        Replica,
+        fn_constructor_args=(work.model, work.compute, gpus),
+        # Ray wants a number where there are GPUs; whole blocks otherwise, which saves a copy.
+        batch_size=_bundle(work) if gpus else None,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(size=work.compute.concurrency),
+        num_cpus=work.compute.cpus_per_replica,
+        num_gpus=gpus or None,
+    )
+
+
+def _bundle(work: Work) -> int:
+    return work.decode.block_images if work.decode.recipe.size else 8 * work.compute.batch_size
+
+
+class Replica:
+    """An actor of the pool."""
+
+    def __init__(self, model: ModelSpec, compute: ComputeSpec, gpus: float) -> None:
+        from job.engines.predict import TimedPredict
+
+        self._predict = TimedPredict(model, compute, replica_device(gpus, compute.cpu_fallback))
+
+    def __call__(self, decoded: pa.Table) -> pa.Table:
+        return self._predict(decoded)
+
+
+def translated(error: Exception) -> TenchError:
+    """Ray wraps what a task or an actor raised; the innermost Tench error is the one to tell."""
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, TenchError):
+            return cause
+        original = getattr(cause, "cause", None)
+        cause = original if isinstance(original, BaseException) else cause.__cause__
+    return RunFailed(f"the Ray engine stopped: {error}")

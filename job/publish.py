@@ -1,0 +1,88 @@
+"""Publishing: the report page, with the pictures it picked read once more from the source."""
+
+import datetime
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import pyarrow as pa
+
+from job.decode import READ_COLUMNS
+from job.errors import ImageError, StoreError, TenchError
+from job.images import Limits, decode
+from job.outcome import Outcome
+from job.paths import RunPaths
+from job.picks import Pick
+from job.plan import versions
+from job.report import RunFigures, thumbnail
+from job.shards import Manifest
+from job.sources import open_source
+from job.spec import JobSpec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Figures of this attempt; one that found every shard committed has no rate and no device."""
+
+    engine: str
+    replicas: int
+    started: datetime.datetime
+    images_per_second: float = 0.0
+    bottleneck: str | None = None
+    device: str = "none"
+    precision: str = "none"
+
+
+def publish_report(
+    spec: JobSpec, manifest: Manifest, outcome: Outcome, attempt: Attempt, problem: TenchError | None
+) -> None:
+    """Writes `report.html`. A store that refuses it is logged: the rows are committed, and the run has ended."""
+    finished = datetime.datetime.now(datetime.UTC)
+    figures = RunFigures(
+        run_id=manifest.paths.run_id,
+        name=spec.name,
+        model=spec.model.name,
+        source=spec.source.uri,
+        output=manifest.paths.uri,
+        images=outcome.rows,
+        failed=outcome.failed,
+        failed_by_kind=outcome.failed_by_kind,
+        seconds=(finished - attempt.started).total_seconds(),
+        images_per_second=attempt.images_per_second,
+        bottleneck=attempt.bottleneck,
+        started=attempt.started,
+        finished=finished,
+        engine=attempt.engine,
+        replicas=attempt.replicas,
+        device=attempt.device,
+        precision=attempt.precision,
+        versions=versions(),
+        metrics=outcome.evaluation.metrics(),
+        problem=None if problem is None else str(problem),
+        spec=json.dumps(spec.model_dump(mode="json"), indent=1, ensure_ascii=False),
+    )
+    page = outcome.report.render(figures, thumbnails(spec, manifest, outcome.report.picks()))
+    try:
+        outcome.folder.put(RunPaths.report, page.encode())
+    except StoreError as error:
+        log.warning("the report is not written: %s", error)
+
+
+def thumbnails(spec: JobSpec, manifest: Manifest, picks: Sequence[Pick]) -> dict[tuple[int, int], bytes]:
+    """A picture for each pick that can still be read."""
+    source = open_source(spec.source, spec.errors.max_bytes)
+    limits = Limits(max_pixels=spec.errors.max_pixels, max_bytes=spec.errors.max_bytes)
+    pictures = {}
+    for shard, group in groupby(picks, key=lambda pick: pick.shard):
+        in_shard = list(group)
+        rows = manifest.rows(shard, READ_COLUMNS).take(pa.array([pick.row for pick in in_shard]))
+        for pick, handle in zip(in_shard, source.read(rows), strict=True):
+            try:
+                pictures[pick.key] = thumbnail(decode(handle(), limits))
+            except ImageError as error:
+                log.info("no picture of %s in the report: %s", pick.uri, error)
+    return pictures

@@ -1,0 +1,63 @@
+"""`tench plan`: what a run would do."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from job.specfile import load_spec
+from job.survey import Survey, survey
+
+LISTED_CLASSES = 12
+
+
+def run(spec_path: str, run_id: str | None, as_json: bool) -> None:
+    """Prints the run id on stdout, or with `as_json` the survey; people read the table on stderr."""
+    found = survey(load_spec(spec_path), run_id)
+    if as_json:
+        print(found.model_dump_json(indent=1))
+        return
+    Console(stderr=True).print(survey_to_table(found))
+    print(found.run_id)
+
+
+def survey_to_table(found: Survey) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = {
+        "run": found.run_uri,
+        "images": f"{found.images:,}",
+        "bytes": "not told by the source" if found.bytes is None else f"{found.bytes:,}",
+        "shards": f"{found.shards:,}",
+        "sample": "\n".join(map(repr_if_odd, found.sample_uris)),
+        "classes": _classes(found),
+        "replicas": f"{found.replicas} ({found.gpus_per_replica} GPUs each, {found.cpus} CPUs in all)",
+        "resume": _resume(found),
+    }
+    for name, value in rows.items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def repr_if_odd(uri: str) -> str:
+    return uri if uri.isprintable() else repr(uri)
+
+
+def _classes(found: Survey) -> str:
+    if not found.classes:
+        return "no expected labels"
+    listed = [f"{repr_if_odd(name)} {count:,}" for name, count in list(found.classes.items())[:LISTED_CLASSES]]
+    more = len(found.classes) - len(listed)
+    unlabelled = f"; {found.without_label:,} images without" if found.without_label else ""
+    return f"{len(found.classes):,}: {', '.join(listed)}{f', and {more:,} more' if more else ''}{unlabelled}"
+
+
+def _resume(found: Survey) -> str:
+    if found.state == "new":
+        return "nothing to skip, a new run"
+    frozen = (
+        "" if found.frozen_images == found.images else f"; frozen at {found.frozen_images:,} images when it was planned"
+    )
+    if found.state == "complete":
+        return f"complete: a run would return at once{frozen}"
+    return f"skips {found.skipped_shards:,} committed shards, {found.skipped_images:,} images{frozen}"

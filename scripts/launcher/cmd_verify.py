@@ -1,0 +1,15 @@
+"""`tench verify`: does a finished run hold every image once."""
+
+import sys
+
+from job.verify import verify
+
+
+def run(uri: str, as_json: bool) -> None:
+    """Prints the run's folder on stdout, or with `as_json` the counts. Raises RunFailed."""
+    found = verify(uri)
+    print(
+        f"{found.rows:,} rows in {found.files:,} files, each once and in order; {found.failed:,} failed",
+        file=sys.stderr,
+    )
+    print(found.model_dump_json() if as_json else found.uri)

@@ -1,0 +1,38 @@
+"""What tests of the job share."""
+
+import os
+import textwrap
+from io import BytesIO
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+DEADLY = "kills who decodes it"
+
+
+@pytest.fixture
+def deadly_images(tmp_path_factory, monkeypatch):
+    """A valid PNG, at which the Pillow of every process started from here on dies, as at a hole in a real decoder."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "sitecustomize.py").write_text(
+        textwrap.dedent(
+            f"""
+            import os, signal
+            from PIL.PngImagePlugin import PngImageFile
+
+            class DeadlyPngImageFile(PngImageFile):
+                def load(self):
+                    if {DEADLY!r} in self.info.values():
+                        os.kill(os.getpid(), signal.SIGSEGV)
+                    return super().load()
+
+            import PIL.PngImagePlugin
+            PIL.PngImagePlugin.PngImageFile = DeadlyPngImageFile
+            """
+        )
+    )
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    buffer, info = BytesIO(), PngImagePlugin.PngInfo()
+    info.add_text("Comment", DEADLY)
+    Image.new("RGB", (40, 30), "red").save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()

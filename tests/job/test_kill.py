@@ -1,0 +1,109 @@
+"""Kill the driver with SIGKILL at random moments and run it again: every image once, committed files untouched.
+
+TENCH_KILL_IMAGES, TENCH_KILL_SHARDS and TENCH_KILLS make it as large as one likes; `-s` shows what each kill cost.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from colours import write_images
+from run_specs import make_spec, read_predictions
+
+from job.paths import RunPaths
+from job.plan import run_paths
+from job.verify import verify
+
+IMAGES = int(os.environ.get("TENCH_KILL_IMAGES", "600"))
+SHARDS = int(os.environ.get("TENCH_KILL_SHARDS", "12"))
+KILLS = int(os.environ.get("TENCH_KILLS", "2"))
+
+
+class Driver:
+    """`tench run` in a process of its own."""
+
+    def __init__(self, folder, engine, paths):
+        self.folder, self.paths = folder, Path(paths.uri)
+        code = "from scripts.launcher.cli import main; main()"
+        root = Path(__file__).parents[1]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, "run", "job.yaml", "--engine", engine],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": f"{root}:{root.parent}"},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_for_commits(self, number):
+        while len(self.committed()) < number:
+            assert self.process.poll() is None, self.process.stderr.read()
+            time.sleep(0.01)
+
+    def committed(self):
+        """Inode, size and mtime of each committed file: a rewritten file has others."""
+        files = self.paths.glob("predictions/*.parquet")
+        return {file.name: (file.stat().st_ino, file.stat().st_size, file.stat().st_mtime_ns) for file in files}
+
+    def kill(self):
+        self.process.kill()
+        assert self.process.wait() == -signal.SIGKILL
+        self.process.communicate()
+
+
+def read_so_far(folder):
+    """Images that were given to the model, by all attempts."""
+    log = folder / "seen.log"
+    return sum(map(int, log.read_text().split())) if log.exists() else 0
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+@pytest.mark.timeout(1800)
+def test_a_driver_that_is_killed_resumes_with_every_image_once(tmp_path, monkeypatch, engine):
+    write_images(tmp_path / "images", IMAGES)
+    monkeypatch.setenv("COLOURS_LOG", str(tmp_path / "seen.log"))
+    monkeypatch.setenv("COLOURS_SECONDS_PER_IMAGE", "0.002")
+    spec = make_spec(tmp_path, rows_per_file=IMAGES // SHARDS, compute={"batch_size": 16})
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
+    paths, moments = run_paths(spec), random.Random(engine)
+    stops = sorted(moments.sample(range(1, SHARDS - 1), KILLS))
+    for shards in stops:
+        driver = Driver(tmp_path, engine, paths)
+        before = driver.committed()
+        driver.wait_for_commits(shards)
+        time.sleep(moments.uniform(0, 0.1))
+        driver.kill()
+        after = driver.committed()
+        assert before.items() <= after.items()
+        print(f"{engine}: killed with {len(after)} of {SHARDS} shards committed")
+    committed = driver.committed()
+    last = Driver(tmp_path, engine, paths)
+    _, errors = last.process.communicate()
+    assert last.process.returncode == 0, errors
+    assert committed.items() <= last.committed().items()
+    assert verify(paths.uri).rows == IMAGES
+    uris = read_predictions(paths)["uri"].to_pylist()
+    assert uris == sorted(str(path) for path in (tmp_path / "images").rglob("*.png"))
+    again = read_so_far(tmp_path) - IMAGES
+    print(f"{engine}: {again} of {IMAGES} images were read again after {KILLS} kills")
+    assert again <= KILLS * 8 * (IMAGES // SHARDS)  # the shards that were open
+
+
+def test_a_finished_run_returns_without_starting_an_engine(tmp_path, monkeypatch):
+    write_images(tmp_path / "images", 30)
+    monkeypatch.setenv("COLOURS_LOG", str(tmp_path / "seen.log"))
+    spec = make_spec(tmp_path)
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
+    for _ in range(2):
+        done = Driver(tmp_path, "local", run_paths(spec))
+        _, errors = done.process.communicate()
+        assert done.process.returncode == 0, errors
+    assert "nothing to do" in errors
+    assert read_so_far(tmp_path) == 30
+    assert RunPaths.success in os.listdir(run_paths(spec).uri)

@@ -1,0 +1,131 @@
+"""The `tench` command as a user meets it: what goes to stdout, what to stderr, and with which exit code."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+import yaml
+from PIL import Image
+
+from scripts.launcher.cli import app
+
+
+def tench(*arguments, cwd, stdin=None):
+    command = [sys.executable, "-c", "from scripts.launcher.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, check=False)
+
+
+def modules_after(*arguments, cwd):
+    code = """
+import sys
+from scripts.launcher.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    print(sorted(sys.modules))
+"""
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+
+
+@pytest.fixture
+def job(tmp_path):
+    for number, label in enumerate(("cat", "dog", "dog")):
+        (tmp_path / "images" / label).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30)).save(tmp_path / "images" / label / f"{number}.jpg")
+    spec = {
+        "name": "pets",
+        "source": {"uri": "images", "label_from": "directory"},
+        "model": {"kind": "torchvision", "name": "resnet18", "weights": "none"},
+        "compute": {"concurrency": 2, "cpus_per_replica": 3},
+        "output": {"uri": "runs", "rows_per_file": 2},
+    }
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(spec))
+    return tmp_path
+
+
+def test_plan_says_what_a_run_would_do_and_does_nothing(job):
+    done = tench("plan", "job.yaml", cwd=job)
+    assert done.returncode == 0
+    assert done.stdout.startswith("pets-")
+    assert "2: cat 1, dog 2" in done.stderr
+    assert "nothing to skip, a new run" in done.stderr
+    assert not (job / "runs").exists()
+
+
+def test_plan_in_json_for_scripts(job):
+    found = json.loads(tench("plan", "-o", "json", "job.yaml", cwd=job).stdout)
+    assert (found["images"], found["shards"], found["replicas"], found["cpus"]) == (3, 2, 2, 6)
+    assert found["classes"] == {"cat": 1, "dog": 2}
+    assert found["bytes"] == sum(path.stat().st_size for path in job.glob("images/*/*.jpg"))
+    assert found["sample_uris"][0] == str(job / "images/cat/0.jpg")
+    assert (found["state"], found["skipped_shards"], found["skipped_images"]) == ("new", 0, 0)
+
+
+def test_plan_loads_no_model_library_and_no_ray(job):
+    loaded = modules_after("plan", "job.yaml", cwd=job)
+    assert "'job.survey'" in loaded
+    assert not [name for name in ("torch", "torchvision", "transformers", "ray", "boto3") if f"'{name}'" in loaded]
+
+
+def test_help_loads_neither_arrow_nor_a_store_client(tmp_path):
+    loaded = modules_after("--help", cwd=tmp_path)
+    assert "'typer'" in loaded
+    assert not [name for name in ("pyarrow", "obstore", "boto3", "kubernetes", "torch") if f"'{name}'" in loaded]
+
+
+def test_a_spec_may_come_from_standard_input(job):
+    done = tench("plan", "-", cwd=job, stdin=(job / "job.yaml").read_text())
+    assert done.stdout == tench("plan", "job.yaml", cwd=job).stdout
+
+
+def test_a_wrong_spec_is_exit_2_with_every_problem(job):
+    done = tench("run", "-", cwd=job, stdin="name: Pets\nsauce: {}\nmodel: {kind: torchvision, name: resnet51}")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    for problem in (
+        "sauce: ",
+        "did you mean source",
+        "name: ",
+        "model.name: ",
+        "did you mean resnet50",
+        "output.uri: is required",
+    ):
+        assert problem in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("call", [["run"], ["run", "nowhere.yaml"], ["fly"], ["run", "job.yaml", "--engine", "dask"]])
+def test_a_wrong_call_is_exit_2(job, call):
+    done = tench(*call, cwd=job)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_empty_source_is_exit_3_and_nothing_is_written(job):
+    spec = yaml.safe_load((job / "job.yaml").read_text())
+    spec["source"]["uri"] = "nothing-here"
+    done = tench("run", "-", cwd=job, stdin=yaml.safe_dump(spec))
+    assert done.returncode == 3
+    assert "nothing-here" in done.stderr
+    assert not (job / "runs").exists()
+
+
+def test_more_gpus_than_there_are_is_exit_3(job):
+    spec = yaml.safe_load((job / "job.yaml").read_text())
+    spec["compute"] = {"concurrency": 200, "gpus_per_replica": 1}
+    done = tench("run", "-", cwd=job, stdin=yaml.safe_dump(spec))
+    assert done.returncode == 3
+    assert "200 replicas of 1 GPUs and this machine has" in done.stderr
+
+
+def test_the_options_are_few_and_stay_as_promised():
+    commands = typer.main.get_command(app).commands
+    options = {name: sorted(o for p in command.params for o in p.opts) for name, command in commands.items()}
+    assert options == {
+        "run": ["--engine", "--output", "--run-id", "-o", "spec"],
+        "plan": ["--output", "--run-id", "-o", "spec"],
+        "verify": ["--output", "-o", "uri"],
+    }
