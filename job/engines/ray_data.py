@@ -95,11 +95,12 @@ def init_ray(compute: ComputeSpec) -> None:
 
     if ray.is_initialized():
         return
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
     if "RAY_ADDRESS" in os.environ:
         ray.init(logging_level=logging.WARNING)
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Of every actor pool, Ray's own too, it prints an error that says no more than that the pool may be restarted.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # Workers import what the driver can: models named module:factory lie beside the spec.
     own = [path for path in sys.path if path and not path.startswith((sys.prefix, sys.base_prefix))]
     os.environ["PYTHONPATH"] = os.pathsep.join([*own, os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
@@ -111,6 +112,9 @@ def init_ray(compute: ComputeSpec) -> None:
 def configure_ray_data() -> None:
     from ray.data import DataContext
 
+    # Importing ray.data sets these anew; its progress is not shown, and ours is.
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

@@ -1,0 +1,73 @@
+"""Image files in a local folder or below a bucket's prefix, nested as deep as they like."""
+
+from collections.abc import Iterator
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from job.errors import SourceError
+from job.sources.objects import read_objects
+from job.sources.source import ROW_FIELDS, Handle
+from job.spec import FilesSource
+from job.storage import open_folder, split_uri
+
+_SCHEMA = pa.schema(ROW_FIELDS)
+# (?s): a folder's name may hold a newline.
+_PARENT = r"(?s)^(?:.*/)?(?P<name>[^/]+)/[^/]*$"
+
+
+class FilesReader:
+    """Files by their suffix, case ignored; where the URI is one object, that one, whatever its name."""
+
+    def __init__(self, spec: FilesSource, max_bytes: int) -> None:
+        self._spec = spec
+        self._max_bytes = max_bytes
+
+    def rows(self) -> Iterator[pa.Table]:
+        folder = open_folder(self._spec.uri)
+        images = others = 0
+        for listing in folder.list():
+            files = listing.filter(self._is_image(listing["key"]))
+            images += files.num_rows
+            others += listing.num_rows - files.num_rows
+            if files.num_rows:
+                yield self._to_rows(folder.uri, files)
+        if images:
+            return
+        single = None if others else self._single()
+        if single is None:
+            raise SourceError(self._nothing_found(folder.uri, others))
+        yield single
+
+    def read(self, rows: pa.Table) -> Iterator[Handle]:
+        return read_objects(rows["uri"].to_pylist(), rows["size"].to_pylist(), self._max_bytes)
+
+    def _is_image(self, keys: pa.ChunkedArray) -> pa.ChunkedArray:
+        return reduce(pc.or_, (pc.ends_with(keys, suffix, ignore_case=True) for suffix in self._spec.suffixes))
+
+    def _to_rows(self, root: str, files: pa.Table) -> pa.Table:
+        keys = files["key"]
+        uris = pc.binary_join_element_wise(pa.scalar(root.removesuffix("/")), keys, "/")
+        if self._spec.label_from == "directory":
+            expected = pc.struct_field(pc.extract_regex(keys, _PARENT), "name")
+        else:
+            expected = pa.chunked_array([pa.nulls(files.num_rows, pa.string())])
+        return pa.table([uris, files["size"], files["etag"], expected], schema=_SCHEMA)
+
+    def _single(self) -> pa.Table | None:
+        """The row of the one object that the URI names."""
+        root, key = split_uri(self._spec.uri.rstrip("/"))
+        folder = open_folder(root)
+        entry = folder.head(key) if key else None
+        if entry is None:
+            return None
+        return pa.table([[f"{folder.uri.removesuffix('/')}/{key}"], [entry.size], [entry.etag], [None]], schema=_SCHEMA)
+
+    def _nothing_found(self, uri: str, others: int) -> str:
+        suffixes = ", ".join(self._spec.suffixes)
+        if others:
+            return (
+                f"source.uri: none of the {others:,} objects below {uri} ends with one of source.suffixes: {suffixes}"
+            )
+        return f"source.uri: there is nothing at {uri}: no such object, and none below it that ends with {suffixes}"

@@ -1,0 +1,174 @@
+"""Rows of Parquet files that hold encoded images, or their URIs. Listing reads the columns it needs, no images."""
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from job.errors import SourceError
+from job.sources.containers import Container, find_containers
+from job.sources.labels import by_index, rename
+from job.sources.objects import read_objects
+from job.sources.parquet_images import open_parquet, read_images
+from job.sources.source import ROW_FIELDS, Handle
+from job.spec import ParquetSource
+from job.storage import split_uri
+from job.stores.folder import ROWS_PER_TABLE
+
+_SUFFIXES = (".parquet", ".pq")
+_ABSOLUTE = r"^([A-Za-z][A-Za-z0-9+.-]*://|/)"
+_DOTTED = re.compile(r"(?:^|/)\.\.?(?:/|$)")
+
+
+class ParquetReader:
+    """One row a row: of `image_column` its URI is `FILE#ROW`; of `uri_column`, the column's, which may repeat."""
+
+    def __init__(self, spec: ParquetSource, max_bytes: int) -> None:
+        self._spec = spec
+        self._max_bytes = max_bytes
+        self._image_column = None if spec.uri_column else spec.image_column or "image"
+        self._label_column = None if spec.label_from == "none" else spec.label_from
+
+    def rows(self) -> Iterator[pa.Table]:
+        files = find_containers(self._spec.uri, _SUFFIXES)
+        layout: pa.Schema | None = None
+        rows = 0
+        for file in files:
+            try:
+                with open_parquet(file.folder, file.key, file.size, stream=False) as parquet:
+                    found = self._layout(parquet.schema_arrow, file)
+                    layout = layout or found
+                    _check_same(found, file, layout, files[0])
+                    for table in self._file_rows(parquet, file, layout):
+                        rows += table.num_rows
+                        yield table
+            except (pa.ArrowException, OSError) as error:
+                raise SourceError(f"{file.uri}: not a Parquet file that can be read: {error}") from error
+        if not rows:
+            raise SourceError(f"source.uri: no rows in {len(files):,} Parquet files at {self._spec.uri}")
+
+    def read(self, rows: pa.Table) -> Iterator[Handle]:
+        if self._image_column is None:
+            return read_objects(rows["uri"].to_pylist(), rows["size"].to_pylist(), self._max_bytes)
+        return read_images(rows, self._image_column, self._max_bytes)
+
+    def _columns(self) -> list[str]:
+        """The columns that a listing reads, each once."""
+        names = [self._spec.uri_column, self._label_column, *self._spec.keep]
+        return list(dict.fromkeys(name for name in names if name is not None))
+
+    def _layout(self, schema: pa.Schema, file: Container) -> pa.Schema:
+        """The schema of the rows. Raises SourceError where a column is not there, or not of a type that will do."""
+        for asked, name, is_right, wanted in (
+            ("image_column", self._image_column, _holds_bytes, "bytes or {bytes, path}"),
+            ("uri_column", self._spec.uri_column, _holds_text, "text"),
+            ("label_from", self._label_column, _holds_scalars, "texts or numbers"),
+            *(("keep", name, _holds_anything, "") for name in self._spec.keep),
+        ):
+            if name is None:
+                continue
+            if schema.names.count(name) != 1:
+                often = "more than one" if name in schema.names else "no"
+                columns = ", ".join(schema.names)
+                raise SourceError(f"source.{asked}: {file.uri} has {often} column {name!r}; its columns are {columns}")
+            kind = schema.field(name).type
+            if not is_right(kind):
+                raise SourceError(f"source.{asked}: {name!r} must hold {wanted}, not {kind}, as in {file.uri}")
+        offset = [] if self._image_column is None else [pa.field("offset", pa.int64())]
+        return pa.schema([*ROW_FIELDS, *offset, *(schema.field(name).with_nullable(True) for name in self._spec.keep)])
+
+    def _file_rows(self, parquet: pq.ParquetFile, file: Container, layout: pa.Schema) -> Iterator[pa.Table]:
+        """Row group by row group, so that no more than one is held."""
+        names = [self._spec.uri_column, self._label_column, *self._spec.keep]
+        columns = list(dict.fromkeys(name for name in names if name is not None))
+        classes = _class_names(parquet.schema_arrow, self._label_column) if self._spec.label_names is None else None
+        start = 0
+        for group in range(parquet.num_row_groups):
+            for batch in parquet.iter_batches(ROWS_PER_TABLE, row_groups=[group], columns=columns):
+                found = self._to_rows(batch, start, file, classes)
+                yield pa.table([found[name] for name in layout.names], layout)
+                start += batch.num_rows
+
+    def _to_rows(
+        self, batch: pa.RecordBatch, start: int, file: Container, classes: Mapping[str, str] | None
+    ) -> dict[str, pa.Array]:
+        count = batch.num_rows
+        labels = _as_text(batch.column(self._label_column)) if self._label_column else pa.nulls(count, pa.string())
+        found = {name: batch.column(name) for name in self._spec.keep}
+        found["size"] = pa.nulls(count, pa.int64())
+        found["expected"] = labels if classes is None else rename(labels, classes)
+        if self._image_column is None:
+            found["uri"] = _resolve(_as_text(batch.column(self._spec.uri_column)), file)
+            found["etag"] = pa.nulls(count, pa.string())
+            return found
+        found["offset"] = pa.array(range(start, start + count), pa.int64())
+        found["uri"] = pc.binary_join_element_wise(file.uri, found["offset"].cast(pa.string()), "#")
+        found["etag"] = pa.repeat(file.etag, count)
+        return found
+
+
+def _check_same(found: pa.Schema, file: Container, layout: pa.Schema, first: Container) -> None:
+    """Raises SourceError where this file's kept columns differ from the first one's."""
+    for field in found:
+        other = layout.field(field.name).type
+        if field.type != other:
+            raise SourceError(f"source.keep: {field.name!r} is {other} in {first.uri} and {field.type} in {file.uri}")
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        index = kind.get_field_index("bytes")
+        return index >= 0 and _holds_bytes(kind.field(index).type)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _holds_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _holds_scalars(kind: pa.DataType) -> bool:
+    return not pa.types.is_nested(kind)
+
+
+def _holds_anything(_kind: pa.DataType) -> bool:
+    return True
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.string())
+
+
+def _class_names(schema: pa.Schema, column: str | None) -> Mapping[str, str] | None:
+    """The names of a Hugging Face ClassLabel column, which `datasets` keeps in the schema's metadata."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return by_index(list(features[column]["names"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _resolve(uris: pa.Array, file: Container) -> pa.Array:
+    """Relative URIs from the Parquet file's own folder; a null becomes "", which reads as a missing image."""
+    uris = pc.fill_null(uris, "")
+    if pc.all(pc.match_substring_regex(uris, _ABSOLUTE)).as_py():
+        return uris
+    absolute = partial(_absolute, folder=file.uri.rpartition("/")[0])
+    return pa.array([absolute(uri) for uri in uris.to_pylist()], pa.string())
+
+
+def _absolute(uri: str, folder: str) -> str:
+    if not uri.strip() or re.match(_ABSOLUTE, uri):
+        return uri
+    if _DOTTED.search(uri) is None:
+        return f"{folder}/{uri}"
+    root, key = split_uri(f"{folder}/{uri}")
+    return f"{root.removesuffix('/')}/{posixpath.normpath(key)}"

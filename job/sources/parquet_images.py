@@ -1,0 +1,133 @@
+"""Encoded images in a column of Parquet files, read by row. Used by the parquet source; holds a few rows at a time."""
+
+import threading
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from job.errors import ImageError, StoreError
+from job.sources.ahead import ReadAhead
+from job.sources.containers import reopen
+from job.sources.objects import check_bytes
+from job.sources.source import Handle
+from job.storage import Folder
+from job.stores.ranges import RangeFile
+
+_ROWS = 16
+_UNITS_AHEAD = 4
+_STREAM_BYTES = 8 << 20
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Some rows of one file, in its order."""
+
+    uri: str
+    etag: str | None
+    rows: list[int] = field(default_factory=list)
+
+
+def open_parquet(folder: Folder, key: str, size: int | None, stream: bool) -> pq.ParquetFile:
+    """A Parquet file; `stream` reads its columns piece by piece, and not a row group's at once."""
+    source = RangeFile(folder, key, size) if folder.is_remote else pa.OSFile(f"{folder.uri.removesuffix('/')}/{key}")
+    if stream:
+        return pq.ParquetFile(source, buffer_size=_STREAM_BYTES, pre_buffer=False)
+    return pq.ParquetFile(source, pre_buffer=folder.is_remote)
+
+
+def read_images(rows: pa.Table, column: str, max_bytes: int) -> Iterator[Handle]:
+    """A handle for each row of `uri` (`FILE#ROW`), `etag` and `offset` (the row), in order; a thread reads ahead."""
+    uris = [uri.rpartition("#")[0] for uri in rows["uri"].to_pylist()]
+    units = _plan(uris, rows["etag"].to_pylist(), rows["offset"].to_pylist())
+    cursor = _Cursor(column)
+    ahead = ReadAhead(
+        lambda unit: cursor.read(units[unit]), [1] * len(units), [len(unit.rows) for unit in units], 1, _UNITS_AHEAD
+    )
+    try:
+        for number, unit in enumerate(units):
+            for position in range(len(unit.rows)):
+                yield partial(_pick, ahead, number, position, max_bytes)
+    except GeneratorExit:
+        ahead.close()
+        raise
+
+
+def _plan(uris: Sequence[str], etags: Sequence[str | None], rows: Sequence[int]) -> list[_Unit]:
+    units: list[_Unit] = []
+    for uri, etag, row in zip(uris, etags, rows, strict=True):
+        last = units[-1] if units else None
+        if last is None or last.uri != uri or len(last.rows) == _ROWS or row <= last.rows[-1]:
+            units.append(_Unit(uri, etag))
+        units[-1].rows.append(row)
+    return units
+
+
+def _pick(ahead: ReadAhead[list[bytes | None]], unit: int, position: int, max_bytes: int) -> bytes:
+    data = ahead.take(unit)[position]
+    if data is None:
+        raise ImageError("missing", "the row holds no bytes")
+    return check_bytes(data, max_bytes)
+
+
+class _Cursor:
+    """A place in a column: rows further on in the same row group are reached without reading it again."""
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._lock = threading.Lock()
+        self._uri: str | None = None
+
+    def read(self, unit: _Unit) -> list[bytes | None]:
+        """The bytes of a unit's rows, None for a null. Raises ImageError."""
+        with self._lock:
+            try:
+                if unit.uri != self._uri:
+                    self._open(unit)
+                return [self._value(row) for row in unit.rows]
+            except FileNotFoundError:
+                raise ImageError("missing", f"{unit.uri} is gone") from None
+            except (StoreError, pa.ArrowException, OSError, KeyError) as error:
+                self._uri = None
+                raise ImageError("unreadable", str(error)) from error
+
+    def _open(self, unit: _Unit) -> None:
+        folder, key, size = reopen(unit.uri, unit.etag)
+        parquet = open_parquet(folder, key, size, stream=True)
+        groups = range(parquet.num_row_groups)
+        self._starts = [0, *accumulate(parquet.metadata.row_group(group).num_rows for group in groups)]
+        self._path = self._column
+        if pa.types.is_struct(parquet.schema_arrow.field(self._column).type):
+            self._path = f"{self._column}.bytes"
+        self._parquet = parquet
+        self._uri = unit.uri
+        self._first = self._stop = self._group_stop = 0
+
+    def _value(self, row: int) -> bytes | None:
+        if not self._first <= row < self._group_stop:
+            self._start_group(row)
+        while row >= self._stop:
+            batch = next(self._batches, None)
+            if batch is None:
+                raise StoreError(f"{self._uri}: row {row:,} was there when the plan was made and is not now")
+            self._values = _bytes_of(batch, self._column)
+            self._first, self._stop = self._stop, self._stop + batch.num_rows
+        value: bytes | None = self._values[row - self._first].as_py()
+        return value
+
+    def _start_group(self, row: int) -> None:
+        if row >= self._starts[-1]:
+            raise StoreError(f"{self._uri} has {self._starts[-1]:,} rows; row {row:,} was there when the plan was made")
+        group = bisect_right(self._starts, row) - 1
+        self._batches = self._parquet.iter_batches(_ROWS, row_groups=[group], columns=[self._path])
+        self._first = self._stop = self._starts[group]
+        self._group_stop = self._starts[group + 1]
+
+
+def _bytes_of(batch: pa.RecordBatch, column: str) -> pa.Array:
+    values = batch.column(batch.schema.get_field_index(column))
+    return values.field("bytes") if pa.types.is_struct(values.type) else values

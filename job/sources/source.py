@@ -1,0 +1,71 @@
+"""What every source gives: rows to plan, and bytes to decode. The kinds differ in their `Reader`.
+
+`Source` adds what all kinds share: class names for labels, the limit, and one class of error for whatever is wrong.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import pyarrow as pa
+
+from job.errors import SourceError, StoreError
+from job.sources.labels import load_names, rename
+from job.spec import SourceSpec
+
+Handle = Callable[[], bytes]
+"""Gives one image's encoded bytes, once, in any thread. Raises ImageError: missing, unreadable, too-large or empty."""
+
+ROW_FIELDS = (
+    pa.field("uri", pa.string()),
+    pa.field("size", pa.int64()),
+    pa.field("etag", pa.string()),
+    pa.field("expected", pa.string()),
+)
+
+
+class Reader(Protocol):
+    """One kind of source."""
+
+    def rows(self) -> Iterator[pa.Table]:
+        """As `Source.list`, with labels as they stand in the source and no limit."""
+
+    def read(self, rows: pa.Table) -> Iterator[Handle]:
+        """As `Source.read`."""
+
+
+class Source:
+    """The images of a spec."""
+
+    def __init__(self, spec: SourceSpec, reader: Reader) -> None:
+        self._spec = spec
+        self._reader = reader
+
+    def list(self) -> Iterator[pa.Table]:
+        """Every image once, in the same order each time, streamed in tables of at most 10,000 rows.
+
+        Columns: `uri` string, `size` int64 (null: not known yet), `etag` string, `expected` string; `offset` int64
+        where images lie inside a file (Parquet: the row; a tar: the byte); then the kept columns.
+        Raises SourceError where there are none, or where they are not what the spec says.
+        """
+        left = self._spec.limit
+        try:
+            names = load_names(self._spec.label_names) if self._spec.label_names else None
+            for table in self._reader.rows():
+                table = table if left is None else table.slice(0, left)
+                if names is not None:
+                    position = table.schema.get_field_index("expected")
+                    table = table.set_column(position, ROW_FIELDS[3], rename(table["expected"].combine_chunks(), names))
+                yield table
+                left = None if left is None else left - table.num_rows
+                if left == 0:
+                    return
+        except (StoreError, FileNotFoundError) as error:
+            raise SourceError(str(error)) from error
+
+    def read(self, rows: pa.Table) -> Iterator[Handle]:
+        """One handle for each of some listed rows (`uri, size, etag` and `offset` where there is one), in their order.
+
+        Buckets are read ahead of the handles that are called, within a bound; files of this machine are read when a
+        handle is called.
+        """
+        return self._reader.read(rows)

@@ -1,0 +1,134 @@
+"""Tar shards in the webdataset convention.
+
+Listing walks the headers and reads only labels; images are read by range, neighbours in one request.
+"""
+
+import io
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+
+from job.errors import SourceError
+from job.sources.containers import Container, find_containers
+from job.sources.samples import LabelFrom, Sample, group_members
+from job.sources.source import ROW_FIELDS, Handle
+from job.sources.spans import read_slices
+from job.sources.tar import Member, read_members
+from job.spec import WebdatasetSource
+from job.stores.folder import ROWS_PER_TABLE
+from job.stores.ranges import RangeFile
+
+log = logging.getLogger(__name__)
+
+_SCHEMA = pa.schema([*ROW_FIELDS, pa.field("offset", pa.int64())])
+_SUFFIXES = (".tar",)
+_ARCHIVES_AT_ONCE = 8
+# Members that are larger than the window are skipped over, smaller ones are read through: fewer requests.
+_WINDOW_REMOTE, _WINDOW_LOCAL = 4 << 20, 64 << 10
+
+
+@dataclass
+class _Shard:
+    """What one archive holds: rows, and counts of what is worth a word."""
+
+    tables: list[pa.Table] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class WebdatasetReader:
+    """One row a sample that has an image; its URI is `ARCHIVE#MEMBER`, with `#` and `%` escaped in the member."""
+
+    def __init__(self, spec: WebdatasetSource, max_bytes: int) -> None:
+        self._spec = spec
+        self._max_bytes = max_bytes
+        self._label_from = LabelFrom.parse(spec.label_from)
+
+    def rows(self) -> Iterator[pa.Table]:
+        archives = find_containers(self._spec.uri, _SUFFIXES)
+        counts: Counter[str] = Counter()
+        for shard in self._list_at_once(archives):
+            counts += shard.counts
+            yield from shard.tables
+        self._check(counts, len(archives))
+
+    def read(self, rows: pa.Table) -> Iterator[Handle]:
+        return read_slices(rows, self._max_bytes)
+
+    def _list_at_once(self, archives: list[Container]) -> Iterator[_Shard]:
+        """Several archives in threads, given out in their order."""
+        enough = threading.Event()
+        waiting: deque[Future[_Shard]] = deque()
+        left = iter(archives)
+        pool = ThreadPoolExecutor(_ARCHIVES_AT_ONCE, "list-tar")
+        try:
+            while True:
+                for archive in islice(left, _ARCHIVES_AT_ONCE - len(waiting)):
+                    waiting.append(pool.submit(self._list, archive, enough))
+                if not waiting:
+                    return
+                yield waiting.popleft().result()
+        finally:
+            enough.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _list(self, archive: Container, enough: threading.Event) -> _Shard:
+        shard = _Shard()
+        window = _WINDOW_REMOTE if archive.folder.is_remote else _WINDOW_LOCAL
+        with io.BufferedReader(RangeFile(archive.folder, archive.key, archive.size), window) as buffered:
+            file = cast(BinaryIO, buffered)
+            samples = self._with_image(self._samples(file, archive), shard.counts)
+            while not enough.is_set() and (batch := list(islice(samples, ROWS_PER_TABLE))):
+                shard.tables.append(_to_rows(archive, batch))
+        return shard
+
+    def _samples(self, file: BinaryIO, archive: Container) -> Iterator[Sample]:
+        def read(member: Member) -> bytes:
+            file.seek(member.offset)
+            return file.read(member.size)
+
+        members = read_members(file, archive.size, archive.uri)
+        try:
+            yield from group_members(members, self._label_from, read)
+        except ValueError as error:
+            raise SourceError(f"{archive.uri}: {error}") from error
+
+    def _with_image(self, samples: Iterator[Sample], counts: Counter[str]) -> Iterator[Sample]:
+        for sample in samples:
+            counts["labels"] += sample.has_label
+            counts["crowded"] += sample.is_crowded
+            if sample.image is None:
+                counts["without an image"] += 1
+            else:
+                counts["images"] += 1
+                yield sample
+
+    def _check(self, counts: Counter[str], archives: int) -> None:
+        where = f"in {archives:,} archives at {self._spec.uri}"
+        if not counts["images"]:
+            raise SourceError(f"source.uri: no images {where}; {counts['without an image']:,} samples have none")
+        if self._label_from is not None and not counts["labels"]:
+            raise SourceError(f"source.label_from: no member ends with {self._spec.label_from} {where}")
+        if counts["without an image"]:
+            log.warning("%s samples %s have no image and are left out", f"{counts['without an image']:,}", where)
+        if counts["crowded"]:
+            log.warning("%s samples %s have more images; the first of each counts", f"{counts['crowded']:,}", where)
+
+
+def _to_rows(archive: Container, samples: list[Sample]) -> pa.Table:
+    images = [cast(Member, sample.image) for sample in samples]
+    names = [image.name.replace("%", "%25").replace("#", "%23") for image in images]
+    columns = [
+        [f"{archive.uri}#{name}" for name in names],
+        [image.size for image in images],
+        [archive.etag] * len(images),
+        [sample.label for sample in samples],
+        [image.offset for image in images],
+    ]
+    return pa.table(columns, schema=_SCHEMA)

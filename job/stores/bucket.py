@@ -1,0 +1,124 @@
+"""A folder in a bucket: keys below a prefix, and patience. The requests themselves are `Objects`, one bucket's client.
+
+`open_bucket` makes those; `job.stores.objects` speaks obstore to any store, `job.stores.s3` adds what S3 needs.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from job.stores.folder import Entry
+from job.stores.retry import RetryPolicy, TransientError, retry
+
+_opening = threading.Lock()
+
+
+class Objects(Protocol):
+    """One bucket's requests, by whole key, each tried once.
+
+    Each raises FileNotFoundError, FileExistsError, TransientError or StoreError; only `list` does its own retries.
+    """
+
+    def get(self, key: str) -> bytes: ...
+    def get_range(self, key: str, start: int, length: int) -> bytes: ...
+    def head(self, key: str) -> Entry: ...
+    def put(self, key: str, data: bytes, create: bool) -> str: ...
+    def list(self, prefix: str) -> Iterator[pa.Table]: ...
+
+
+class BucketFolder:
+    """Objects of a bucket below a prefix; every operation, request and body together, is retried as the policy says."""
+
+    is_remote = True
+
+    def __init__(self, root: str, prefix: str, objects: Objects, policy: RetryPolicy) -> None:
+        """`root` is the bucket's URI; `prefix` has no slash at its end."""
+        self.uri = f"{root}/{prefix}" if prefix else root
+        self._prefix = prefix + "/" if prefix else ""
+        self._objects = objects
+        self._policy = policy
+
+    def __repr__(self) -> str:
+        return f"BucketFolder({self.uri!r})"
+
+    def list(self, prefix: str = "") -> Iterator[pa.Table]:
+        for table in self._objects.list(self._prefix + prefix):
+            keys = pc.utf8_slice_codeunits(table["key"], len(self._prefix))
+            table = table.set_column(0, "key", keys)
+            # The object that some tools make to show an empty folder.
+            yield table.filter(pc.not_equal(keys, "")) if self._prefix else table
+
+    def read(self, key: str) -> bytes:
+        return retry(self._policy, self._name(key), lambda: self._objects.get(self._prefix + key))
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        if length <= 0:
+            return b""
+        return retry(self._policy, self._name(key), lambda: self._objects.get_range(self._prefix + key, start, length))
+
+    def head(self, key: str) -> Entry | None:
+        try:
+            entry = retry(self._policy, self._name(key), lambda: self._objects.head(self._prefix + key))
+        except FileNotFoundError:
+            return None
+        return Entry(key, entry.size, entry.etag)
+
+    def create(self, key: str, data: bytes) -> str:
+        may_have_landed = False
+
+        def attempt() -> str:
+            nonlocal may_have_landed
+            try:
+                return self._objects.put(self._prefix + key, data, create=True)
+            except TransientError:
+                may_have_landed = True
+                raise
+            except FileExistsError:
+                # The answer to our own write may have been lost on the way.
+                etag = self._etag_of(key, data) if may_have_landed else None
+                if etag is None:
+                    raise
+                return etag
+
+        return retry(self._policy, self._name(key), attempt)
+
+    def put(self, key: str, data: bytes) -> str:
+        return retry(self._policy, self._name(key), lambda: self._objects.put(self._prefix + key, data, create=False))
+
+    def _name(self, key: str) -> str:
+        return f"{self.uri}/{key}"
+
+    def _etag_of(self, key: str, data: bytes) -> str | None:
+        """The object's etag if it holds just these bytes."""
+        entry = self._objects.head(self._prefix + key)
+        same = entry.size == len(data) and self._objects.get(self._prefix + key) == data
+        return entry.etag if same else None
+
+
+def open_bucket(scheme: str, bucket: str, anonymous: bool, policy: RetryPolicy) -> Objects:
+    """The bucket's client, one a process. Raises StoreError where there are no credentials.
+
+    The environment counts: endpoints, regions, profiles and credentials are taken from it.
+    """
+    names = sorted(name for name in os.environ if name.startswith(("AWS_", "GOOGLE_", "AZURE_")))
+    # Without the lock, each of the threads that come first would make a client of its own, at a third of a second.
+    with _opening:
+        return _open_bucket(scheme, bucket, anonymous, policy, tuple((name, os.environ[name]) for name in names))
+
+
+@lru_cache(maxsize=64)
+def _open_bucket(
+    scheme: str, bucket: str, anonymous: bool, policy: RetryPolicy, _environment: tuple[tuple[str, str], ...]
+) -> Objects:
+    if scheme == "s3":
+        from job.stores.s3 import S3Objects
+
+        return S3Objects(bucket, anonymous, policy)
+    from job.stores.objects import open_azure, open_google
+
+    return open_google(bucket, anonymous, policy) if scheme == "gs" else open_azure(bucket, anonymous, policy)

@@ -1,0 +1,62 @@
+"""What every store offers: `Folder`, its `Entry`, and the columns of a listing.
+
+Implemented by `job.stores.local` and `job.stores.bucket`; callers take it from `job.storage`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+LISTING = pa.schema([("key", pa.string()), ("size", pa.int64()), ("etag", pa.string())])
+ROWS_PER_TABLE = 10_000
+
+
+def listing(rows: Sequence[tuple[str, int | None, str]]) -> pa.Table:
+    """A table of `LISTING` from rows of key, size and etag."""
+    columns = zip(*rows, strict=True) if rows else ([], [], [])
+    return pa.table([pa.array(column, field.type) for column, field in zip(columns, LISTING, strict=True)], LISTING)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object: its key below the folder, its size in bytes, and what changes when its content does."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class Folder(Protocol):
+    """Objects below one URI, by key. Safe to use from several threads."""
+
+    @property
+    def uri(self) -> str:
+        """As a user would write it, without a slash at its end; local folders are absolute paths."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a read crosses the network, so that reading ahead pays."""
+
+    def list(self, prefix: str = "") -> Iterator[pa.Table]:
+        """Every object whose key begins with `prefix`, in bytewise order of the keys.
+
+        Yields tables of the columns `LISTING`, `ROWS_PER_TABLE` rows at most, and never holds more than one of them.
+        A local file that cannot be looked at (a dangling link) has a null size. Nothing there is no error.
+        """
+
+    def read(self, key: str) -> bytes:
+        """The object's bytes. Raises FileNotFoundError, or StoreError once retries are spent."""
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Bytes from `start`; fewer than `length` where the object ends. Raises as `read` does."""
+
+    def head(self, key: str) -> Entry | None:
+        """The object's size and etag; None where there is none."""
+
+    def create(self, key: str, data: bytes) -> str:
+        """Write an object that must not exist yet, whole or not at all; its etag. Raises FileExistsError."""
+
+    def put(self, key: str, data: bytes) -> str:
+        """Write an object, replacing one that is there, whole or not at all; its etag."""

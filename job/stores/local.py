@@ -1,0 +1,193 @@
+"""A folder of this machine's file system, through plain `os` calls, so that any name works that a file can have."""
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from itertools import islice
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from job.errors import SourceError, StoreError
+from job.stores.folder import ROWS_PER_TABLE, Entry, listing
+
+FolderId = tuple[int, int]
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+class LocalFolder:
+    """Files below a path. A key is the path from there, with `/` between folders.
+
+    Links are followed, to files and to folders, but not to a folder that they are in.
+    """
+
+    is_remote = False
+
+    def __init__(self, path: str) -> None:
+        self.uri = path
+
+    def __repr__(self) -> str:
+        return f"LocalFolder({self.uri!r})"
+
+    def list(self, prefix: str = "") -> Iterator[pa.Table]:
+        top = prefix[: prefix.rfind("/") + 1]
+        keys = _walk(self.uri, top, prefix, frozenset())
+        while batch := list(islice(keys, ROWS_PER_TABLE)):
+            yield listing([(key, *entry) for key in batch if (entry := _stat(self._path(key))) is not None])
+
+    def read(self, key: str) -> bytes:
+        path = self._path(key)
+        try:
+            with open(path, "rb", buffering=0) as file:
+                return file.read()
+        except OSError as error:
+            raise _translate(error, path) from error
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        path = self._path(key)
+        try:
+            with open(path, "rb") as file:
+                file.seek(start)
+                return file.read(length)
+        except OSError as error:
+            raise _translate(error, path) from error
+
+    def head(self, key: str) -> Entry | None:
+        entry = _stat(self._path(key))
+        if entry is None or entry[0] is None:
+            return None
+        return Entry(key, entry[0], entry[1])
+
+    def create(self, key: str, data: bytes) -> str:
+        path = self._path(key)
+        temporary = self._write_beside(path, data)
+        try:
+            # A link is made whole or not at all, and refuses a name that is taken; a rename would replace it.
+            os.link(temporary, path)
+            return _etag(os.stat(path))
+        except OSError as error:
+            raise _translate(error, path) from error
+        finally:
+            os.unlink(temporary)
+
+    def put(self, key: str, data: bytes) -> str:
+        path = self._path(key)
+        temporary = self._write_beside(path, data)
+        try:
+            os.replace(temporary, path)
+            return _etag(os.stat(path))
+        except OSError as error:
+            os.unlink(temporary)
+            raise _translate(error, path) from error
+
+    def _path(self, key: str) -> str:
+        return f"{self.uri.removesuffix('/')}/{key}"
+
+    def _write_beside(self, path: str, data: bytes) -> str:
+        """A new file in the same folder, under a name of its own."""
+        folder = os.path.dirname(path)
+        temporary = f"{folder}/.tench-{secrets.token_hex(8)}.tmp"
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with open(temporary, "xb", buffering=0) as file:
+                view = memoryview(data)
+                while view:
+                    view = view[file.write(view) :]
+        except OSError as error:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+            raise _translate(error, path) from error
+        return temporary
+
+
+def _walk(root: str, folder: str, prefix: str, above: frozenset[FolderId]) -> Iterator[str]:
+    """Keys of the files below `folder` (a key that ends with a slash, or "") that begin with `prefix`."""
+    path = f"{root.removesuffix('/')}/{folder}"
+    try:
+        status = os.stat(path)
+        names = _sorted_names(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise _translate(error, path) from error
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    for start in range(0, len(names), ROWS_PER_TABLE):
+        for name in names[start : start + ROWS_PER_TABLE].to_pylist():
+            key = folder + name
+            if not key.startswith(prefix) and not (name.endswith("/") and prefix.startswith(key)):
+                continue
+            if name.endswith("/"):
+                yield from _walk(root, key, prefix, above | {here})
+            else:
+                yield key
+
+
+def _sorted_names(path: str) -> pa.Array:
+    """A folder's names in bytewise order, as one Arrow array, so that a million cost their bytes alone.
+
+    A folder's name ends with a slash, which puts it where its files' keys stand in the order of all keys.
+    """
+    chunks: list[pa.Array] = []
+    names: list[str] = []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            names.append(entry.name + "/" if _is_folder(entry) else entry.name)
+            if len(names) == ROWS_PER_TABLE:
+                chunks.append(_strings(names, path))
+                names = []
+    chunks.append(_strings(names, path))
+    array = pa.concat_arrays(chunks)
+    return array.take(pc.sort_indices(array))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise _translate(error, entry.path) from error
+
+
+def _strings(names: list[str], path: str) -> pa.Array:
+    try:
+        return pa.array(names, pa.large_string())
+    except UnicodeEncodeError:
+        bad = next(name for name in names if not name.isascii() and _is_undecodable(name))
+        raise SourceError(
+            f"{path}: a file name is not UTF-8, so it has no URI: {os.fsencode(bad)!r}; rename it"
+        ) from None
+
+
+def _is_undecodable(name: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _stat(path: str) -> tuple[int | None, str] | None:
+    """Size and etag; a null size where nothing is there to look at, None for what is not a file."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        if error.errno in _NOTHING_THERE:
+            return None, ""
+        raise _translate(error, path) from error
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return status.st_size, _etag(status)
+
+
+def _etag(status: os.stat_result) -> str:
+    return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def _translate(error: OSError, path: str) -> Exception:
+    """The promised exceptions pass; the rest becomes a StoreError."""
+    if isinstance(error, FileExistsError):
+        return FileExistsError(f"{path} exists already")
+    if error.errno in _NOTHING_THERE:
+        return FileNotFoundError(f"{path}: no such file")
+    return StoreError(f"{path}: {error.strerror or error}")

@@ -1,0 +1,128 @@
+"""An S3 bucket: obstore with the user's AWS credentials, and boto3 for what obstore cannot do.
+
+One object with a control character in its key makes an obstore listing fail as a whole, and a slash at a key's end is
+lost there; so boto3 lists, and reads and writes the keys that obstore refuses.
+"""
+
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from job.errors import StoreError
+from job.stores.folder import Entry
+from job.stores.objects import ObstoreObjects, is_plain
+from job.stores.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from boto3 import Session
+    from obstore.store import ClientConfig, RetryConfig, S3Config, S3CredentialProvider, S3Store
+
+    from job.stores.boto import BotoObjects
+
+_AWS_ENDPOINT = re.compile(r"https://s3[.-][^/]*\.amazonaws\.com(\.cn)?/?")
+_HEAD_TIMEOUT_S = 5
+# botocore renews credentials ten minutes before they end, so what it gives is good for that long.
+_CREDENTIALS_ARE_FRESH_FOR = timedelta(minutes=5)
+
+
+class S3Objects:
+    """One bucket's requests, by whole key, each tried once; `anonymous` signs none of them.
+
+    Raises StoreError where there are no credentials.
+    """
+
+    def __init__(self, bucket: str, anonymous: bool, policy: RetryPolicy) -> None:
+        self._bucket = bucket
+        self._anonymous = anonymous
+        self._policy = policy
+        self._root = f"s3://{'anonymous@' if anonymous else ''}{bucket}"
+        self._endpoint, self._region = self._locate()
+        self._plain = self._open_obstore()
+
+    def get(self, key: str) -> bytes:
+        return self._plain.get(key) if is_plain(key) else self._odd.get(key)
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        return (self._plain if is_plain(key) else self._odd).get_range(key, start, length)
+
+    def head(self, key: str) -> Entry:
+        return self._plain.head(key) if is_plain(key) else self._odd.head(key)
+
+    def put(self, key: str, data: bytes, create: bool) -> str:
+        return (self._plain if is_plain(key) else self._odd).put(key, data, create)
+
+    def list(self, prefix: str) -> Iterator[pa.Table]:
+        return self._odd.list(prefix)
+
+    @cached_property
+    def _odd(self) -> "BotoObjects":
+        from job.stores.boto import BotoObjects, open_client
+
+        client = open_client(self._session, self._policy, self._anonymous, self._endpoint, self._region)
+        return BotoObjects(client, self._bucket, self._root, self._policy)
+
+    def _locate(self) -> tuple[str | None, str]:
+        """The endpoint, None for AWS itself, and the bucket's region there."""
+        if self._anonymous:
+            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+            region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+            aws = f"https://s3.{region}.amazonaws.com"
+        else:
+            from job.stores.boto import open_client
+
+            # boto3 looks in the environment, the profile and the node.
+            client = open_client(self._session, self._policy)
+            region = client.meta.region_name
+            aws = client.meta.endpoint_url
+            endpoint = None if _AWS_ENDPOINT.fullmatch(aws) else aws
+        return endpoint, region if endpoint else find_region(aws, self._bucket, region)
+
+    @cached_property
+    def _session(self) -> "Session":
+        from job.stores.boto import open_session
+
+        return open_session()
+
+    def _open_obstore(self) -> ObstoreObjects:
+        from obstore.store import S3Store
+
+        config: S3Config = {"region": self._region, "skip_signature": self._anonymous}
+        if self._endpoint:
+            config["endpoint"] = self._endpoint
+        provider = None if self._anonymous else self._find_credentials()
+
+        def build(client: "ClientConfig", retries: "RetryConfig") -> "S3Store":
+            return S3Store(
+                self._bucket, config=config, client_options=client, retry_config=retries, credential_provider=provider
+            )
+
+        return ObstoreObjects(self._root, build, self._policy)
+
+    def _find_credentials(self) -> "S3CredentialProvider":
+        from obstore.auth.boto3 import Boto3CredentialProvider
+
+        try:
+            return Boto3CredentialProvider(self._session, ttl=_CREDENTIALS_ARE_FRESH_FOR)
+        except ValueError as error:
+            way_out = f"set AWS_PROFILE or AWS_ACCESS_KEY_ID, or write s3://anonymous@{self._bucket}/ if it is public"
+            raise StoreError(f"{self._root}: there are no AWS credentials here; {way_out}") from error
+
+
+def find_region(endpoint: str, bucket: str, default: str) -> str:
+    """The region that AWS names in its answer about a bucket, even in a refusal; `default` where no answer comes."""
+    request = urllib.request.Request(f"{endpoint.rstrip('/')}/{bucket}", method="HEAD")  # noqa: S310 - AWS's own
+    try:
+        with urllib.request.urlopen(request, timeout=_HEAD_TIMEOUT_S) as answer:  # noqa: S310
+            headers = answer.headers
+    except urllib.error.HTTPError as error:
+        headers = error.headers
+    except OSError:
+        return default
+    return headers.get("x-amz-bucket-region") or default
