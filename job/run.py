@@ -104,6 +104,7 @@ def infer(
             sink.add(rows)
             progress.add(rows, figures)
         sink.close()
+    log.info("%s", progress.line())
     return dataclasses.replace(
         attempt,
         images_per_second=progress.images_per_second,

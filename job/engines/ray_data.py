@@ -99,8 +99,6 @@ def init_ray(compute: ComputeSpec) -> None:
         ray.init(logging_level=logging.WARNING)
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Of every actor pool, Ray's own too, it prints an error that says no more than that the pool may be restarted.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # Workers import what the driver can: models named module:factory lie beside the spec.
     own = [path for path in sys.path if path and not path.startswith((sys.prefix, sys.base_prefix))]
     os.environ["PYTHONPATH"] = os.pathsep.join([*own, os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)

@@ -107,3 +107,24 @@ def test_a_finished_run_returns_without_starting_an_engine(tmp_path, monkeypatch
     assert "nothing to do" in errors
     assert read_so_far(tmp_path) == 30
     assert RunPaths.success in os.listdir(run_paths(spec).uri)
+
+
+def test_ctrl_c_ends_with_130_and_a_rerun_resumes(tmp_path, monkeypatch):
+    write_images(tmp_path / "images", 300)
+    monkeypatch.setenv("COLOURS_SECONDS_PER_IMAGE", "0.01")
+    spec = make_spec(tmp_path, rows_per_file=30, compute={"batch_size": 10})
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
+    driver = Driver(tmp_path, "local", run_paths(spec))
+    driver.wait_for_commits(2)
+    driver.process.send_signal(signal.SIGINT)
+    _, errors = driver.process.communicate(timeout=30)
+    assert driver.process.returncode == 130, errors
+    assert "what is committed stays, run it again to resume" in errors
+    assert "Traceback" not in errors
+    committed = driver.committed()
+    monkeypatch.setenv("COLOURS_SECONDS_PER_IMAGE", "0")
+    again = Driver(tmp_path, "local", run_paths(spec))
+    _, errors = again.process.communicate()
+    assert again.process.returncode == 0, errors
+    assert committed.items() <= again.committed().items()
+    assert verify(run_paths(spec).uri).rows == 300

@@ -1,0 +1,88 @@
+"""The generated files: fresh in the repository, and refreshed or named where they are not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts import generate
+
+README = f"# Title\n\nBefore.\n\n{generate.BEGIN}\nold table\n{generate.END}\n\nAfter.\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "job").mkdir()
+    (tmp_path / "README.md").write_text(README)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["job/torchvision.json", "job/spec.schema.json"])
+def test_the_committed_file_is_fresh(name: str) -> None:
+    assert (generate.ROOT / name).read_text(encoding="utf-8") == generate.GENERATED[name]("")
+
+
+def test_what_was_written_is_fresh_until_it_is_changed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate.main([], root) == 0
+    assert generate.main(["--check"], root) == 0
+    schema = root / "job" / "spec.schema.json"
+    schema.write_text(schema.read_text().replace("Images given", "Pictures given"))
+    capsys.readouterr()
+    assert generate.main(["--check"], root) == 1
+    assert capsys.readouterr().err == "job/spec.schema.json is stale; run: python -m scripts.generate\n"
+    assert "Pictures given" in schema.read_text()
+    assert generate.main([], root) == 0
+    assert "Pictures given" not in schema.read_text()
+
+
+def test_a_check_writes_nothing_and_names_every_stale_file(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate.main(["--check"], root) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" ")[0] for line in lines] == list(generate.GENERATED)
+    assert (root / "README.md").read_text() == README
+    assert not list((root / "job").iterdir())
+
+
+@pytest.mark.parametrize("text", ["# Title\n", generate.BEGIN, generate.END, f"{generate.END}\n{generate.BEGIN}\n"])
+@pytest.mark.parametrize("arguments", [[], ["--check"]])
+def test_a_readme_without_both_markers_is_told_where_to_put_them(
+    root: Path, text: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "README.md").write_text(text)
+    assert generate.main(arguments, root) == 1
+    assert f"add the lines {generate.BEGIN} and {generate.END}" in capsys.readouterr().err
+    assert (root / "README.md").read_text() == text
+
+
+def test_the_table_has_a_row_for_every_field_and_leaves_the_rest_alone(root: Path) -> None:
+    generate.main([], root)
+    text = (root / "README.md").read_text()
+    assert text.startswith(README.partition(generate.BEGIN)[0])
+    assert text.endswith(README.partition(generate.END)[2])
+    assert "old table" not in text
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    schema = json.loads((root / "job" / "spec.schema.json").read_text())
+    names = {name for part in [schema, *schema["$defs"].values()] for name in part["properties"]}
+    assert {row[0].strip("`").split(".")[-1] for row in rows} == names - {
+        "source",
+        "model",
+        "compute",
+        "output",
+        "errors",
+        "report",
+    }
+    assert all(len(row) == 3 and row[2] for row in rows)
+
+
+def test_the_table_keeps_the_contract_s_order_and_says_which_kind_has_a_field() -> None:
+    rows = {row.split("`")[1]: row for row in generate.spec_table().splitlines()[2:]}
+    assert [path.partition(".")[2] for path in rows if path.startswith("source.")] == [
+        *("kind", "uri", "suffixes", "label_from", "label_names", "image_column", "uri_column", "keep", "limit"),
+    ]
+    assert [path for path, row in rows.items() if "*required*" in row] == [
+        *("name", "source.uri", "model.kind", "model.name", "output.uri"),
+    ]
+    assert "| *files:* File names" in rows["source.suffixes"]
+    assert "| *parquet:* Columns carried" in rows["source.keep"]
+    assert all(f"*{kind}:*" in rows["source.label_from"] for kind in ("files", "parquet", "webdataset"))
+    assert "| `files` | How the images are kept" in rows["source.kind"]
