@@ -5,7 +5,6 @@ import logging
 import pytest
 from flaky_proxy import FlakyProxy
 from hypothesis import settings
-from s3_server import Bucket, environment, start_server
 
 settings.register_profile("tench", deadline=None, max_examples=50)
 settings.load_profile("tench")
@@ -13,6 +12,9 @@ settings.load_profile("tench")
 
 @pytest.fixture(scope="session")
 def s3_endpoint():
+    # Loading moto takes longer than most tests.
+    from s3_server import start_server
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server, endpoint = start_server()
     yield endpoint
@@ -22,9 +24,15 @@ def s3_endpoint():
 @pytest.fixture
 def s3(s3_endpoint, monkeypatch):
     """A new bucket, and the environment that leads to it."""
+    from s3_server import Bucket, environment
+
+    from job.stores import bucket
+
     for name, value in environment(s3_endpoint).items():
         monkeypatch.setenv(name, value)
-    return Bucket(s3_endpoint)
+    yield Bucket(s3_endpoint)
+    # Open clients hold connections, and the server a thread for each.
+    bucket._open_bucket.cache_clear()
 
 
 @pytest.fixture

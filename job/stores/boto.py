@@ -1,6 +1,6 @@
 """S3 requests through boto3, for listings and for keys that obstore cannot send. Loading it takes a third of a second.
 
-Its own parser would take 65 µs a key of a listing; the one here takes 3.
+Its own parser would take 65 µs a key of a listing; taking the objects out before it runs leaves 10 to 20.
 """
 
 from collections.abc import Iterator

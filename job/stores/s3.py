@@ -22,11 +22,12 @@ from job.stores.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from boto3 import Session
+    from mypy_boto3_s3 import S3Client
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3CredentialProvider, S3Store
 
     from job.stores.boto import BotoObjects
 
-_AWS_ENDPOINT = re.compile(r"https://s3[.-][^/]*\.amazonaws\.com(\.cn)?/?")
+_AWS_ENDPOINT = re.compile(r"https://s3([.-][^/]+)?\.amazonaws\.com(\.cn)?/?")
 _HEAD_TIMEOUT_S = 5
 # botocore renews credentials ten minutes before they end, so what it gives is good for that long.
 _CREDENTIALS_ARE_FRESH_FOR = timedelta(minutes=5)
@@ -75,14 +76,22 @@ class S3Objects:
             region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
             aws = f"https://s3.{region}.amazonaws.com"
         else:
-            from job.stores.boto import open_client
-
-            # boto3 looks in the environment, the profile and the node.
-            client = open_client(self._session, self._policy)
+            client = self._find_client()
             region = client.meta.region_name
             aws = client.meta.endpoint_url
-            endpoint = None if _AWS_ENDPOINT.fullmatch(aws) else aws
+            endpoint = None if is_aws(aws) else aws
         return endpoint, region if endpoint else find_region(aws, self._bucket, region)
+
+    def _find_client(self) -> "S3Client":
+        """boto3 looks for the endpoint and the region in the environment, the profile and the node."""
+        from botocore.exceptions import BotoCoreError
+
+        from job.stores.boto import open_client
+
+        try:
+            return open_client(self._session, self._policy)
+        except (BotoCoreError, ValueError) as error:
+            raise StoreError(f"{self._root}: {error}; check AWS_PROFILE and the AWS settings") from error
 
     @cached_property
     def _session(self) -> "Session":
@@ -113,6 +122,11 @@ class S3Objects:
         except ValueError as error:
             way_out = f"set AWS_PROFILE or AWS_ACCESS_KEY_ID, or write s3://anonymous@{self._bucket}/ if it is public"
             raise StoreError(f"{self._root}: there are no AWS credentials here; {way_out}") from error
+
+
+def is_aws(endpoint: str) -> bool:
+    """Whether an endpoint is AWS itself, where a bucket's region decides on the host."""
+    return _AWS_ENDPOINT.fullmatch(endpoint) is not None
 
 
 def find_region(endpoint: str, bucket: str, default: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,9 +17,10 @@ from obstore.store import MemoryStore
 from job import storage
 from job.errors import SourceError, StoreError
 from job.storage import Entry, RetryPolicy, open_folder, read_uri, split_uri
+from job.stores.boto import open_client, open_session
 from job.stores.bucket import BucketFolder
 from job.stores.objects import ObstoreObjects, is_plain
-from job.stores.s3 import find_region
+from job.stores.s3 import find_region, is_aws
 
 ODD_NAMES = [
     "plain.jpg",
@@ -237,6 +239,20 @@ def test_a_large_folder_is_listed_in_bounded_tables_in_order(tmp_path):
     ]
 
 
+def test_a_longer_listing_holds_no_more_python_objects(tmp_path):
+    peaks = []
+    for start, stop in [(0, 10_000), (10_000, 30_000)]:
+        for number in range(start, stop):
+            (tmp_path / f"{number:05d}").touch()
+        tracemalloc.start()
+        listed = sum(table.num_rows for table in open_folder(str(tmp_path)).list())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert listed == stop
+
+    assert peaks[1] < 1.5 * peaks[0]
+
+
 def test_a_bucket_is_listed_page_after_page(s3):
     names = [f"{number:04d}" for number in range(2_100)]
     s3.put_many(f"many/{name}" for name in names)
@@ -299,6 +315,23 @@ def test_a_profile_gives_endpoint_and_credentials(s3, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "mine")
 
     assert read_uri(f"{s3.uri}/x") == b"found"
+
+
+def test_a_profile_that_is_not_there_is_named(s3, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    with pytest.raises(StoreError, match=r"nobody.*AWS_PROFILE"):
+        open_folder(s3.uri)
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "cn-north-1", "us-gov-west-1"])
+def test_the_endpoints_of_aws_are_known(monkeypatch, region):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+    assert is_aws(open_client(open_session(), QUICK, region=region).meta.endpoint_url)
+    assert not is_aws("http://127.0.0.1:9000")
+    assert not is_aws("https://s3.example.com")
 
 
 def test_a_bucket_that_is_not_there_is_named(s3):
