@@ -1,0 +1,56 @@
+"""Models of kind `python`: a factory of the user's own, named `module:factory`."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, cast
+
+from job.errors import ModelError
+from job.models.predictor import Predictor
+from job.recipe import Recipe
+from job.spec import ModelSpec
+
+
+def load_recipe(spec: ModelSpec) -> Recipe:
+    """The factory's own `recipe` where it has one, else that of the predictor it makes."""
+    factory = _factory(spec.name)
+    recipe = getattr(factory, "recipe", None) or load_predictor(spec, "cpu").recipe
+    if not isinstance(recipe, Recipe):
+        raise ModelError(f"{spec.name}: its recipe is a {type(recipe).__name__}; it must be a job.recipe.Recipe")
+    return recipe
+
+
+def load_predictor(spec: ModelSpec, device: str) -> Predictor:
+    """What the factory returns. Raises ModelError where it is no predictor or the factory fails."""
+    try:
+        predictor = _factory(spec.name)(spec, device)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{spec.name}(spec, {device!r}) raised {type(error).__name__}: {error}") from error
+    missing = [name for name in ("recipe", "labels", "predict") if not hasattr(predictor, name)]
+    if missing:
+        raise ModelError(
+            f"{spec.name} returned a {type(predictor).__name__} without {', '.join(missing)}; "
+            "see Predictor in job/models/predictor.py"
+        )
+    return cast(Predictor, predictor)
+
+
+def _factory(name: str) -> Callable[[ModelSpec, str], Any]:
+    module_name, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last, where it shadows nothing: an installed command does not search it
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise ModelError(
+            f"{name}: importing {module_name} raised {type(error).__name__}: {error}; searched {os.getcwd()} and the "
+            "installed packages"
+        ) from error
+    factory = getattr(module, attribute, None)
+    if not callable(factory):
+        found = "no such name" if factory is None else f"a {type(factory).__name__}"
+        raise ModelError(f"{name}: {module_name} has {found} where a factory (spec, device) -> Predictor is wanted")
+    return cast(Callable[[ModelSpec, str], Any], factory)

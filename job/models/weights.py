@@ -1,0 +1,117 @@
+"""Weights files: fetched once a node, checked, and shared by the processes there; then read as a state dict.
+
+A local file is used where it lies. An object is kept in `$TENCH_CACHE`, else in the user's cache folder, else in the
+temporary one, under a name made of its URI and etag: a changed object is another file.
+"""
+
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from filelock import FileLock
+
+from job.errors import ModelError
+from job.storage import Entry, Folder, is_bucket, open_folder, split_uri
+
+_PART_BYTES = 32 << 20
+_WRAPPERS = ("state_dict", "model")  # keys under which training scripts keep the state dict beside the optimizer's
+
+StateDict = Mapping[str, torch.Tensor]
+
+
+def fetch(uri: str) -> Path:
+    """The file's path on this machine. Raises ModelError where there is none, StoreError once retries are spent."""
+    if not is_bucket(uri):
+        path = Path(uri).expanduser()
+        if not path.is_file():
+            raise ModelError(f"model.weights: there is no file {path.absolute()}")
+        return path
+    root, key = split_uri(uri)
+    folder = open_folder(root)
+    entry = folder.head(key)
+    if entry is None:
+        raise ModelError(f"model.weights: there is nothing at {uri}")
+    return _fetch_object(folder, entry, cache_folder())
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """The tensors of a `.safetensors` or `.pth` file, on the CPU; no code in it is run. Raises ModelError."""
+    try:
+        if path.name.endswith(".safetensors"):
+            return safetensors.torch.load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise ModelError(f"model.weights: {path} is no state dict that can be read safely: {error}") from error
+    for key in _WRAPPERS:
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ModelError(f"model.weights: {path} holds a {type(state).__name__}, not a state dict of tensors")
+    return state
+
+
+def cache_folder() -> Path:
+    """Where this node keeps fetched weights; made where it is not there."""
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    named = os.environ.get("TENCH_CACHE")
+    options = [named] if named else [f"{home}/tench", f"{tempfile.gettempdir()}/tench-{os.getuid()}"]
+    for option in options:
+        folder = Path(option).expanduser()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    raise ModelError(f"no folder for weights can be written: {', '.join(options)}; set TENCH_CACHE to one that can")
+
+
+def node_lock(name: str) -> FileLock:
+    """A lock that only one process of this node holds."""
+    return FileLock(cache_folder() / f"{name}.lock")
+
+
+def _fetch_object(folder: Folder, entry: Entry, local: Path) -> Path:
+    identity = hashlib.sha256(f"{folder.uri}/{entry.key} {entry.etag}".encode()).hexdigest()[:32]
+    path = local / f"{identity}-{Path(entry.key).name}"
+    record = path.with_name(f".{path.name}.sha256")
+    with FileLock(local / f".{path.name}.lock"):
+        if not _is_whole(path, record, entry.size):
+            _download(folder, entry, path, record)
+    return path
+
+
+def _download(folder: Folder, entry: Entry, path: Path, record: Path) -> None:
+    digest = hashlib.sha256()
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            for part in _parts(folder, entry):
+                file.write(part)
+                digest.update(part)
+            size = file.tell()
+            if size != entry.size:
+                raise ModelError(f"{folder.uri}/{entry.key}: {size} bytes came of {entry.size}; it changed meanwhile")
+            record.write_text(digest.hexdigest())
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def _parts(folder: Folder, entry: Entry) -> Iterator[bytes]:
+    for start in range(0, entry.size, _PART_BYTES):
+        yield folder.read_range(entry.key, start, min(_PART_BYTES, entry.size - start))
+
+
+def _is_whole(path: Path, record: Path, size: int) -> bool:
+    """Whether the file is what was fetched: a full disk or a bad one must not become a wrong model."""
+    if not path.is_file() or not record.is_file() or path.stat().st_size != size:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == record.read_text()
