@@ -82,9 +82,7 @@ def test_too_many_failures_fail_the_run_after_everything_readable_is_committed(f
     for number in range(5):
         (folder / "images" / "red" / f"bad-{number}.png").write_bytes(b"no image" if number else b"")
     spec = make_spec(folder)
-    with pytest.raises(
-        RunFailed, match=r"5 of 50 images failed \(4 not-an-image, 1 empty\), 10\.00% where .* 1\.00%"
-    ):
+    with pytest.raises(RunFailed, match=r"5 of 50 images failed \(4 not-an-image, 1 empty\), 10\.00% where .* 1\.00%"):
         run_here(spec)
     (run,) = (folder / "runs").iterdir()
     assert files_below(run / "predictions") == [f"shard-{shard:05d}.parquet" for shard in range(5)]
