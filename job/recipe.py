@@ -30,7 +30,7 @@ _FILTERS: dict[Interpolation, Image.Resampling] = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
-# torch rounds a filter's coefficients to 16 bits, Pillow to 32. Reduced at least so much, the two differ by 1 LSB at most
+# torch rounds a filter's coefficients to 16 bits, Pillow to 32. Reduced at least so much, they differ by 1 LSB at most
 # (one noise image of 10^5 has a pixel 2 off). Reduced less, ties differ: bilinear by 5/4, bicubic in one image of ten.
 _EXACT_REDUCTIONS = {"bilinear": 1.4, "bicubic": 2.25}
 # A strip whose short edge is resized may come to gigabytes. Past this, 100 MB, only what the crop keeps is computed.

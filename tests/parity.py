@@ -2,16 +2,16 @@
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from models import make_decoded
 from PIL import Image
 
 import scripts.demo
 from job.images import Limits, decode
-from models import make_decoded
+from scripts.demo.detection import draw_detection
 from scripts.demo.images import draw_image
 
 WEIGHTS = Path(scripts.demo.__file__).parent / "weights"
@@ -35,33 +35,49 @@ ODDITIES = (
 )
 
 
-def draw_pictures(count, draw=partial(draw_image, 0, "val")):
-    """The first so many of the demo's validation set: encoded bytes, or what else `draw` gives first."""
+def draw_pictures(count):
+    """The first so many of the demo's validation set, encoded."""
+    return _draw_in_processes(_draw_picture, count)
+
+
+def draw_detection_pictures(count):
+    """The same of the demo's set for detection."""
+    return _draw_in_processes(_draw_detection_picture, count)
+
+
+def _draw_in_processes(draw, count):
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        return [picture[0] for picture in pool.map(draw, range(count), chunksize=20)]
+        return list(pool.map(draw, range(count), chunksize=10))
+
+
+def _draw_picture(index):
+    return draw_image(0, "val", index)[0]
+
+
+def _draw_detection_picture(index):
+    return draw_detection(0, "val", index).jpeg
 
 
 def make_odd_pictures(pictures, count):
-    """Cut to odd sizes, upright and wide, tiny and large, in every mode and format there is."""
+    """The same pictures squeezed to odd sizes, now and then tiny or a strip, in every mode and format there is."""
     random = np.random.default_rng(0)
     return [_make_odd(random, pictures[number % len(pictures)], number) for number in range(count)]
 
 
 def _make_odd(random, picture, number):
-    image = Image.open(BytesIO(picture))
-    width = int(random.integers(1, image.width + 1)) if number % 3 else image.width - int(random.integers(9))
-    height = int(random.integers(1, image.height + 1)) if number % 4 else image.height - int(random.integers(9))
-    left, top = int(random.integers(image.width - width + 1)), int(random.integers(image.height - height + 1))
+    width, height = (int(edge) for edge in random.integers(90, 420, 2))
+    if number % 40 == 0:
+        width, height = (int(edge) for edge in random.integers(1, 30, 2))
+    elif number % 40 == 20:
+        width = width // 12
+    image = Image.open(BytesIO(picture)).resize((width, height), Image.Resampling.BICUBIC)
     mode, kind, options = ODDITIES[number % len(ODDITIES)]
-    cut = image.crop((left, top, left + width, top + height))
     if mode == "I;16":
-        cut = Image.fromarray((np.asarray(cut.convert("L")).astype(np.uint16)))
-    elif mode == "LA":
-        cut = cut.convert("RGBA").convert("LA")
+        image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16))
     else:
-        cut = cut.convert(mode)
+        image = image.convert("RGBA").convert("LA") if mode == "LA" else image.convert(mode)
     buffer = BytesIO()
-    cut.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 

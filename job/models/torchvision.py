@@ -39,7 +39,6 @@ def load_recipe(spec: ModelSpec) -> Recipe:
     return Recipe(
         resize=ShortestEdge(resize),
         interpolation=preset.interpolation.value,
-        antialias=preset.antialias is not False,
         crop=(crop, crop),
         mean=tuple(preset.mean),
         std=tuple(preset.std),

@@ -1,5 +1,7 @@
 """Ours against the plain pipelines for classification, float32, same weights, 1,040 pictures of all kinds."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -12,11 +14,21 @@ from torchvision.transforms import ToTensor
 
 from job.predict import PredictStage
 
+pytestmark = pytest.mark.skipif("TENCH_SLOW" not in os.environ, reason="takes minutes of CPU; TENCH_SLOW=1 runs it")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
 
 @pytest.fixture(scope="module")
 def pictures():
-    drawn = draw_pictures(400)
-    return drawn + make_odd_pictures(drawn, 640)
+    drawn = draw_pictures(300)
+    return drawn + make_odd_pictures(drawn, 740)
 
 
 def assert_agree(rows, labels, scores):
@@ -33,7 +45,7 @@ def assert_agree(rows, labels, scores):
 def test_pillow_totensor_and_the_weights_transforms_agree(pictures):
     labels_uri = WEIGHTS / "labels.json"
     weights = WEIGHTS / "shufflenet_v2_x0_5.safetensors"
-    stage = PredictStage(make_model_spec(weights=str(weights), labels=str(labels_uri)), 64, "cpu", 2)
+    stage = PredictStage(make_model_spec(weights=str(weights), labels=str(labels_uri)), 64, "cpu", 1)
     names = stage._predictor.labels
     model = shufflenet_v2_x0_5(num_classes=len(names)).eval()
     model.load_state_dict(load_file(weights))
@@ -52,6 +64,6 @@ def test_the_hugging_face_pipeline_agrees(pictures):
     folder = str(WEIGHTS / "vit")
     pipeline = transformers.pipeline("image-classification", folder, device="cpu", dtype=torch.float32)
     answers = pipeline([open_with_pillow(data) for data in pictures], top_k=1)
-    stage = PredictStage(make_model_spec(kind="transformers", name=folder), 64, "cpu", 2)
+    stage = PredictStage(make_model_spec(kind="transformers", name=folder), 64, "cpu", 1)
     rows = list(predict(stage, pictures))
     assert_agree(rows, [answer[0]["label"] for answer in answers], [answer[0]["score"] for answer in answers])

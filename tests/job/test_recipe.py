@@ -141,10 +141,22 @@ def test_a_strip_that_no_crop_shortens_is_too_large():
         Recipe(ShortestEdge(800, 1333)).apply(photo(1, 4_000))
 
 
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
+@given(height=edges, width=edges, high=edges, wide=edges)
+def test_pixels_are_exactly_those_of_torch_where_those_are_asked_for(interpolation, height, width, high, wide):
+    image = photo(height, width)
+    mode = tv.InterpolationMode("nearest-exact" if interpolation == "nearest" else interpolation)
+    assume((high, wide) != (1, 1))  # at which torch itself stumbles over what torchvision gives it
+    resized = tv2.resize(torch.from_numpy(image).permute(2, 0, 1).contiguous(), [high, wide], mode)
+    found = Recipe(Exactly(high, wide), interpolation, "torch").apply(image)
+    assert np.array_equal(found, resized.permute(1, 2, 0).numpy())
+
+
 def test_without_antialias_pixels_are_those_of_torch():
     image = photo(300, 400)
     resized = tv2.resize(torch.from_numpy(image).permute(2, 0, 1), [100, 90], antialias=False)
-    assert np.array_equal(Recipe(Exactly(100, 90), antialias=False).apply(image), resized.permute(1, 2, 0).numpy())
+    found = Recipe(Exactly(100, 90), resampler="torch without antialias").apply(image)
+    assert np.array_equal(found, resized.permute(1, 2, 0).numpy())
 
 
 @pytest.mark.parametrize("recipe", [Recipe(), Recipe(Exactly(30, 40)), Recipe(crop=(30, 40))])
