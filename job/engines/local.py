@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 CHUNKS_AT_ONCE = 2  # while one chunk's last images are decoded, the threads that are free begin the next
 DECODED_AHEAD = 2  # tables a replica
+STOP_TIMEOUT_S = 60.0
 
 
 class LocalEngine:
@@ -29,10 +30,11 @@ class LocalEngine:
 
     def __init__(self, compute: ComputeSpec) -> None:
         self._compute = compute
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         # 3 to 4 s on two cores; listing the source takes the rest of them meanwhile.
-        threading.Thread(target=importlib.import_module, args=["torch"], daemon=True).start()
+        self._threads.append(_start(functools.partial(importlib.import_module, "torch")))
 
     def slots(self) -> Slots:
         return Slots(decode_threads=cores(), threads_per_task=cores(), replicas=len(local_devices(self._compute)))
@@ -62,9 +64,9 @@ class LocalEngine:
                 rows.put(stage(table))
 
         for _ in range(CHUNKS_AT_ONCE):
-            _start(decode, decoded, rows)
+            self._threads.append(_start(functools.partial(_write, decode, decoded, rows)))
         for device in devices:
-            _start(functools.partial(predict, device), rows, rows)
+            self._threads.append(_start(functools.partial(_write, functools.partial(predict, device), rows, rows)))
         try:
             yield from rows
         finally:
@@ -72,21 +74,27 @@ class LocalEngine:
             decoded.close()
 
     def stop(self) -> None:
+        """Waits for the batch each thread is at: one inside torch when Python ends aborts the process."""
+        for thread in self._threads:
+            thread.join(STOP_TIMEOUT_S)
+
+
+def _start(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def _write(work: Callable[[], None], output: Channel[pa.Table], errors: Channel[pa.Table]) -> None:
+    """Does `work`, which writes to `output`, and lets the reader know how it ended."""
+    try:
+        work()
+    except ChannelClosedError:
         return
-
-
-def _start(work: Callable[[], None], output: Channel[pa.Table], errors: Channel[pa.Table]) -> None:
-    def run() -> None:
-        try:
-            work()
-        except ChannelClosedError:
-            return
-        except BaseException as error:
-            errors.fail(error)
-        else:
-            output.done()
-
-    threading.Thread(target=run, daemon=True).start()
+    except BaseException as error:
+        errors.fail(error)
+    else:
+        output.done()
 
 
 def local_devices(compute: ComputeSpec) -> list[str]:

@@ -4,12 +4,14 @@ One object with a control character in its key makes an obstore listing fail as 
 lost there; so boto3 lists, and reads and writes the keys that obstore refuses.
 """
 
+import logging
 import os
 import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
+from email.message import Message
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ import pyarrow as pa
 from job.errors import StoreError
 from job.stores.folder import Entry
 from job.stores.objects import ObstoreObjects, is_plain
-from job.stores.retry import RetryPolicy
+from job.stores.retry import RetryPolicy, TransientError, retry
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
 
     from job.stores.boto import BotoObjects
 
+log = logging.getLogger(__name__)
+
 _AWS_ENDPOINT = re.compile(r"https://s3([.-][^/]+)?\.amazonaws\.com(\.cn)?/?")
-_HEAD_TIMEOUT_S = 5
+# Off AWS's network no answer may ever come, so patience for the region is short.
+_REGION_PATIENCE = RetryPolicy(deadline_s=10, request_timeout_s=5)
 # botocore renews credentials ten minutes before they end, so what it gives is good for that long.
 _CREDENTIALS_ARE_FRESH_FOR = timedelta(minutes=5)
 
@@ -129,14 +134,23 @@ def is_aws(endpoint: str) -> bool:
     return _AWS_ENDPOINT.fullmatch(endpoint) is not None
 
 
-def find_region(endpoint: str, bucket: str, default: str) -> str:
+def find_region(endpoint: str, bucket: str, default: str, policy: RetryPolicy = _REGION_PATIENCE) -> str:
     """The region that AWS names in its answer about a bucket, even in a refusal; `default` where no answer comes."""
     request = urllib.request.Request(f"{endpoint.rstrip('/')}/{bucket}", method="HEAD")  # noqa: S310 - AWS's own
+
+    def ask() -> Message:
+        try:
+            with urllib.request.urlopen(request, timeout=policy.request_timeout_s) as answer:  # noqa: S310
+                headers: Message = answer.headers
+        except urllib.error.HTTPError as error:
+            headers = error.headers
+        except OSError as error:
+            raise TransientError(str(error)) from error
+        return headers
+
     try:
-        with urllib.request.urlopen(request, timeout=_HEAD_TIMEOUT_S) as answer:  # noqa: S310
-            headers = answer.headers
-    except urllib.error.HTTPError as error:
-        headers = error.headers
-    except OSError:
+        headers = retry(policy, f"the region of {bucket}", ask)
+    except StoreError as error:
+        log.warning("%s; taking it for %s", error, default)
         return default
     return headers.get("x-amz-bucket-region") or default

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from flaky_proxy import FlakyProxy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
@@ -447,7 +448,15 @@ def test_the_region_is_what_the_answer_says():
         assert find_region(endpoint, "bucket", "us-east-1") == "eu-west-3"
     with answering(404) as endpoint:
         assert find_region(endpoint, "bucket", "us-east-1") == "us-east-1"
-    assert find_region(endpoint, "bucket", "us-west-2") == "us-west-2"
+    assert find_region(endpoint, "bucket", "us-west-2", RetryPolicy(deadline_s=0)) == "us-west-2"
+
+
+def test_the_region_is_asked_for_again_when_no_answer_comes():
+    with answering(403, [("x-amz-bucket-region", "eu-west-3")]) as endpoint:
+        proxy = FlakyProxy(endpoint)
+        proxy.fail("reset", "reset")
+        assert find_region(proxy.endpoint, "bucket", "us-east-1", QUICK) == "eu-west-3"
+        proxy.stop()
 
 
 @pytest.fixture
