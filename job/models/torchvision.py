@@ -52,7 +52,7 @@ def load_predictor(spec: ModelSpec, device: str) -> Predictor:
     """
     weights = _enum(spec)
     if weights:
-        network, labels = _with_enum(spec, weights), list(weights.meta["categories"])
+        network, labels = _with_enum(spec, weights), _labels(spec, list(weights.meta["categories"]))
     else:
         network, labels = _with_state_dict(spec) if spec.weights != "none" else _with_random_weights(spec)
     placement = Placement.of(spec, device)
@@ -81,7 +81,7 @@ def _with_state_dict(spec: ModelSpec) -> tuple[Network, list[str]]:
     state = read_state_dict(fetch(spec.weights))
     extra = {"aux_logits": _has_auxiliary(spec.name, state)} if spec.name in _AUXILIARY else {}
     classes = _count_classes(spec, lambda count: _build(spec, count, **extra), state)
-    labels = _labels(spec, classes)
+    labels = _labels(spec, [str(index) for index in range(classes)])
     network = _build(spec, classes, **extra)
     try:
         problems = network.load_state_dict(state, strict=False)
@@ -127,13 +127,14 @@ def _has_auxiliary(name: str, state: StateDict) -> bool:
     return any(key.startswith(_AUXILIARY[name]) for key in state)
 
 
-def _labels(spec: ModelSpec, classes: int) -> list[str]:
+def _labels(spec: ModelSpec, own: list[str]) -> list[str]:
+    """The names that `model.labels` gives, else the model's `own`, which also count the classes."""
     if not spec.labels:
-        return [str(index) for index in range(classes)]
+        return own
     names = read_labels(spec.labels)
-    if spec.task == "detect" and len(names) == classes - 1:
+    if spec.task == "detect" and len(names) == len(own) - 1:
         names = [_BACKGROUND, *names]  # detectors count it, people's lists of names do not
-    check_labels(names, classes, spec.weights, spec.labels)
+    check_labels(names, len(own), f"{spec.name} with {spec.weights}", spec.labels)
     return names
 
 

@@ -167,7 +167,7 @@ def test_weights_that_cannot_be_downloaded_say_what_else_to_do(monkeypatch, tmp_
     assert f"put the file at {tmp_path}/checkpoints/shufflenetv2_x0.5-" in text
 
 
-def test_published_weights_that_lie_in_the_hubs_cache_are_used(monkeypatch, tmp_path):
+def test_published_weights_that_lie_in_the_hubs_cache_are_used(monkeypatch, tmp_path, write):
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
     weights = get_model_weights("shufflenet_v2_x0_5").IMAGENET1K_V1
     (tmp_path / "checkpoints").mkdir()
@@ -178,6 +178,10 @@ def test_published_weights_that_lie_in_the_hubs_cache_are_used(monkeypatch, tmp_
     assert predictor.labels[0] == "tench"
     with torch.inference_mode():
         assert predictor.predict(images()).shape == (2, 1000)
+    labels = write("labels.json", [f"class {index}" for index in range(1000)])
+    renamed = load_predictor(make_model_spec(weights="IMAGENET1K_V1", labels=labels), "cpu", 1)
+    assert renamed.labels[0] == "class 0"
+    assert "names 2" in refusal(weights="IMAGENET1K_V1", labels=write("two.json", ["cat", "dog"]))
 
 
 def test_random_weights_are_the_same_every_time_and_leave_the_generator_alone():
