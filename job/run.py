@@ -18,11 +18,12 @@ from job import engines, timing
 from job.decode import DecodeStage
 from job.engines import Engine, Work
 from job.errors import RunFailed
+from job.freeze import freeze
 from job.images import Limits
 from job.models import load_recipe
 from job.outcome import Outcome, committed_shards, read_success
 from job.paths import RunPaths
-from job.plan import Plan, check_unchanged, freeze, load_plan, run_paths
+from job.plan import Plan, check_unchanged, load_plan, run_paths
 from job.progress import Progress
 from job.publish import Attempt, publish_report
 from job.shards import Manifest, cut

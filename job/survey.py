@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
+from job.freeze import add_sizes
 from job.outcome import committed_shards, read_success
-from job.plan import Plan, check_unchanged, load_plan, run_paths, sum_of
+from job.plan import Plan, check_unchanged, load_plan, run_paths
 from job.sources import open_source
 from job.spec import JobSpec
 from job.storage import open_folder
@@ -88,7 +89,7 @@ class Listing:
     def _add(self, table: pa.Table) -> None:
         self._sample(table["uri"])
         self.images += table.num_rows
-        self.bytes = None if self.bytes is None or table["size"].null_count else self.bytes + sum_of(table["size"])
+        self.bytes = add_sizes(self.bytes, table)
         self.without_label += table["expected"].null_count
         for each in pc.value_counts(table["expected"].drop_null()).to_pylist():
             if each["values"] in self.classes or len(self.classes) < MAX_CLASSES:

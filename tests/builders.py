@@ -2,7 +2,8 @@
 
 import pyarrow as pa
 
-from job.plan import freeze, run_paths
+from job.freeze import freeze
+from job.plan import run_paths
 from job.spec import JobSpec
 from job.storage import open_folder
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 from rich.console import Console
 
-from job.plan import freeze, run_paths
+from job.freeze import freeze
+from job.plan import run_paths
 from job.spec import JobSpec
 from job.storage import open_folder
 

@@ -1,7 +1,5 @@
 """Ours against the plain pipelines for classification, float32, same weights, 1,040 pictures of all kinds."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -13,8 +11,6 @@ from torchvision.models import ShuffleNet_V2_X0_5_Weights, shufflenet_v2_x0_5
 from torchvision.transforms import ToTensor
 
 from job.predict import PredictStage
-
-pytestmark = pytest.mark.skipif("TENCH_SLOW" not in os.environ, reason="takes minutes of CPU; TENCH_SLOW=1 runs it")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,7 +1,5 @@
 """Ours in batches of mixed sizes against torchvision's detectors given one image at a time, float32, same weights."""
 
-import os
-
 import pytest
 import torch
 from models import make_model_spec
@@ -10,9 +8,6 @@ from torchvision.models import get_model, get_model_weights
 from torchvision.ops import box_iou
 
 from job.predict import PredictStage
-
-pytestmark = pytest.mark.skipif("TENCH_SLOW" not in os.environ, reason="takes minutes of CPU; TENCH_SLOW=1 runs it")
-
 
 THRESHOLD = 0.3
 

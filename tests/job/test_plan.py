@@ -8,9 +8,10 @@ from builders import freeze_here, make_listing, make_spec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job import plan as planning
+from job import freeze as freezing
 from job.errors import PlanChanged, RunFailed
-from job.plan import check_unchanged, fingerprint, freeze, load_plan, run_paths
+from job.freeze import freeze
+from job.plan import check_unchanged, fingerprint, load_plan, run_paths
 from job.shards import Manifest
 from job.storage import open_folder
 
@@ -18,7 +19,7 @@ from job.storage import open_folder
 @given(lengths=st.lists(st.integers(0, 30), max_size=8), rows_per_file=st.integers(1, 12), part_rows=st.integers(1, 40))
 def test_every_listed_row_is_in_one_shard_in_order(tmp_path_factory, lengths, rows_per_file, part_rows):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning, "PART_ROWS", part_rows)
+        patch.setattr(freezing, "PART_ROWS", part_rows)
         _, paths, plan = freeze_here(tmp_path_factory.mktemp("run"), lengths, rows_per_file=rows_per_file)
     manifest = Manifest(paths, plan.parts)
     shards = [manifest.rows(shard) for shard in range(plan.shards)]
@@ -56,8 +57,12 @@ def test_a_changed_plan_is_refused_with_what_changed(tmp_path):
 
 def test_the_first_of_two_planners_wins_even_if_the_source_grew_between(tmp_path):
     spec, paths, first = freeze_here(tmp_path, [25])
-    second = freeze(spec, paths, open_folder(paths.uri), make_listing([25]))
-    assert second == first
+    part = tmp_path / paths.run_id / paths.manifest(0)
+    written = part.stat()
+    for listed in (25, 30):
+        assert freeze(spec, paths, open_folder(paths.uri), make_listing([listed])) == first
+        assert (part.stat().st_ino, part.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+    assert len(Manifest(paths, first.parts).rows(0)) == 10
 
 
 def test_parts_left_by_a_planner_that_died_are_replaced(tmp_path):

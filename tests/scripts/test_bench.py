@@ -1,6 +1,5 @@
 import io
 import json
-import os
 import sys
 
 import pyarrow as pa
@@ -17,8 +16,6 @@ from scripts.bench.process import ContenderError, run_to_end
 from scripts.bench.program import Options
 from scripts.bench.record import RECORD, Mark, batch_done, read_marks
 from scripts.bench.result import Run, document, medians, ratio, steady_rate, verdicts
-
-pytestmark = pytest.mark.skipif("TENCH_SLOW" not in os.environ, reason="takes minutes of CPU; TENCH_SLOW=1 runs it")
 
 
 @pytest.fixture(scope="module")

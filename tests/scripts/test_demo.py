@@ -12,11 +12,14 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import ViTForImageClassification, ViTImageProcessor
 
+from scripts.demo.arrays import DetectedArrays, draw_detected
 from scripts.demo.detection import FOUND, draw_detection, draw_detection_set, picture_name
 from scripts.demo.images import LARGEST, draw_image, draw_image_set, image_path
 from scripts.demo.motifs import CLASSES
 from scripts.demo.train import WEIGHTS
 from scripts.demo.train_classifier import ARCHITECTURE as CLASSIFIER
+from scripts.demo.train_detector import ARCHITECTURE as DETECTOR
+from scripts.demo.train_detector import LABELS, count_found
 
 FRESH_SEED = 1  # the models were trained and scored on pictures of seed 0
 FRESH_COUNT = 100
@@ -116,6 +119,7 @@ def test_a_box_is_tight_around_its_thing() -> None:
 def test_the_committed_weights_fit_in_8_mb_and_name_the_classes() -> None:
     assert sum(file.stat().st_size for file in WEIGHTS.rglob("*") if file.is_file()) <= 8_000_000
     assert json.loads((WEIGHTS / "labels.json").read_text()) == [name for _, name, _ in CLASSES]
+    assert json.loads((WEIGHTS / "detector-labels.json").read_text()) == LABELS
 
 
 def test_the_classifier_knows_fresh_pictures(fresh_pictures: list[Image.Image]) -> None:
@@ -136,6 +140,16 @@ def test_the_vit_folder_loads_as_float32_and_knows_fresh_pictures(fresh_pictures
     assert [model.config.id2label[index] for index in range(10)] == [name for _, name, _ in CLASSES]
     with torch.inference_mode():
         assert _hits(model(**processor(fresh_pictures, return_tensors="pt")).logits) >= 0.75 * FRESH_COUNT
+
+
+def test_the_detector_finds_most_things() -> None:
+    model = torchvision.models.get_model(DETECTOR, weights=None, weights_backbone=None, num_classes=len(LABELS)).eval()
+    model.load_state_dict(load_file(WEIGHTS / f"{DETECTOR}.safetensors"), strict=True)
+    squashed, things = zip(*(draw_detected(FRESH_SEED, "val", index) for index in range(FRESH_COUNT)), strict=True)
+    recall, precision = count_found(model, DetectedArrays(np.stack(squashed), np.stack(things)))
+
+    assert recall >= 0.6
+    assert precision >= 0.8
 
 
 def _open(jpeg: bytes) -> Image.Image:
