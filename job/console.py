@@ -18,6 +18,7 @@ def log_to_stderr(verbose: bool) -> Console:
     plain = logging.StreamHandler()
     plain.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     on_terminal = RichHandler(console=console, show_path=False, log_time_format="%H:%M:%S")
+    on_terminal.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[on_terminal if console.is_terminal else plain])
     logging.getLogger("job").setLevel(logging.DEBUG if verbose else logging.INFO)
     return console
