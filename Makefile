@@ -21,7 +21,7 @@ $(BIN)/tench:
 	@touch $@
 
 .PHONY: demo
-demo: setup ## Label the demo images; DEMO=classify|vit ENGINE=local|ray
+demo: setup ## Label the demo images; DEMO=classify|vit|detect ENGINE=local|ray
 	@$(BIN)/python -m scripts.demo $(DEMO) --engine $(ENGINE)
 
 ##@ Work on it

@@ -65,8 +65,19 @@ def classified_arrays(split: str, count: int) -> ClassifiedArrays:
 
 def detected_arrays(split: str, count: int) -> DetectedArrays:
     """Return pictures 0 to `count` - 1 of a split of the detection set; boxes are in the squashed picture's pixels."""
-    squashed, things = _cached("detection", split, count, functools.partial(_draw_detected, split))
+    squashed, things = _cached("detection", split, count, functools.partial(draw_detected, 0, split))
     return DetectedArrays(squashed, things)
+
+
+def draw_detected(seed: int, split: str, index: int) -> tuple[Pixels, Floats]:
+    """Draw one picture of the detection set as a row of DetectedArrays."""
+    drawn = draw_detection(seed, split, index)
+    picture = Image.open(io.BytesIO(drawn.jpeg)).convert("RGB")
+    shrink = np.asarray([DETECTION_SIDE / picture.width, DETECTION_SIDE / picture.height] * 2)
+    things = np.full((MOST_THINGS, 5), -1, np.float32)
+    for row, (box, label) in enumerate(zip(drawn.boxes, drawn.labels, strict=True)):
+        things[row] = [*(np.asarray(box) * shrink), FOUND.index(label)]
+    return squash(picture, DETECTION_SIDE), things
 
 
 def crop_middle(picture: Image.Image) -> Pixels:
@@ -91,16 +102,6 @@ def _draw_classified(split: str, index: int) -> Drawn:
     middle_spot = np.asarray([*centre, pose.side, pose.side], np.float32)
     squashed_spot = np.asarray([pose.x, pose.y, *reach], np.float32)
     return crop_middle(picture), middle_spot, squash(picture, SQUASHED_SIDE), squashed_spot
-
-
-def _draw_detected(split: str, index: int) -> Drawn:
-    drawn = draw_detection(0, split, index)
-    picture = Image.open(io.BytesIO(drawn.jpeg)).convert("RGB")
-    shrink = np.asarray([DETECTION_SIDE / picture.width, DETECTION_SIDE / picture.height] * 2)
-    things = np.full((MOST_THINGS, 5), -1, np.float32)
-    for row, (box, label) in enumerate(zip(drawn.boxes, drawn.labels, strict=True)):
-        things[row] = [*(np.asarray(box) * shrink), FOUND.index(label)]
-    return squash(picture, DETECTION_SIDE), things
 
 
 def _cached(kind: str, split: str, count: int, draw: Callable[[int], Drawn]) -> list[npt.NDArray[Any]]:

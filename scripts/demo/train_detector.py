@@ -27,7 +27,7 @@ ARCHITECTURE = "ssdlite320_mobilenet_v3_large"
 LABELS = ["__background__", *FOUND]
 TRAIN_COUNT, VAL_COUNT = 4_000, 400
 # Sides of the input and batches at each: a quarter of the pixels teaches most of it in a quarter of the time.
-PHASES = ((160, 750), (DETECTION_SIDE, 50))
+PHASES = ((160, 2000), (DETECTION_SIDE, 500))
 BATCH_SIZE, PEAK_LR, WEIGHT_DECAY, EMA_DECAY = 16, 2e-3, 0.02, 0.995
 SCORE, IOU = 0.5, 0.5
 
@@ -56,7 +56,7 @@ def fit_detector(model: nn.Module) -> nn.Module:
     for side, steps in PHASES:
         losses, started = [], time.monotonic()
         _set_side(model, side)
-        for images, targets in islice(_batches(data, generator), steps):
+        for number, (images, targets) in enumerate(islice(_batches(data, generator), steps), 1):
             loss = torch.stack(list(model(images, targets).values())).sum()
             model.zero_grad()
             torch.autograd.backward(loss)
@@ -65,8 +65,9 @@ def fit_detector(model: nn.Module) -> nn.Module:
             pixels += BATCH_SIZE * side**2
             average.update_parameters(model)
             losses.append(float(loss.detach()))
-        took_s = time.monotonic() - started
-        print(f"  {steps} steps at {side} px: loss {np.mean(losses):.3f}, {took_s:.0f} s", file=sys.stderr, flush=True)
+            if number % 100 == 0:
+                took_s, recent = time.monotonic() - started, np.mean(losses[-100:])
+                print(f"  step {number} at {side} px: loss {recent:.3f}, {took_s:.0f} s", file=sys.stderr, flush=True)
     model.load_state_dict(average.module.state_dict())
     return model.eval()
 
