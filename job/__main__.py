@@ -2,7 +2,7 @@
 
 import sys
 
-from job.console import exit_code, log_to_stderr
+from job.console import end_with, log_to_stderr
 from job.errors import UsageError
 from job.specfile import load_spec
 
@@ -18,4 +18,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(lambda: main(sys.argv[1:]), verbose=False))
+    end_with(lambda: main(sys.argv[1:]), verbose=False)

@@ -1,8 +1,11 @@
 """The console: log lines on stderr, and the one place where an error becomes text and an exit code."""
 
+import atexit
 import logging
+import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -22,6 +25,25 @@ def log_to_stderr(verbose: bool) -> Console:
     logging.basicConfig(level=logging.WARNING, handlers=[on_terminal if console.is_terminal else plain])
     logging.getLogger("job").setLevel(logging.DEBUG if verbose else logging.INFO)
     return console
+
+
+def end_with(call: Callable[[], None], verbose: bool) -> NoReturn:
+    """Ends the process with the exit code of `call`.
+
+    Everybody's own clean-up is done, but Python is not taken apart: after torch that takes a second, and a thread still
+    inside torch would abort the process.
+    """
+    code: list[int] = []
+    atexit.register(_leave, code)  # the first to be registered is the last to be called
+    code.append(exit_code(call, verbose))
+    sys.exit(code[0])
+
+
+def _leave(code: list[int]) -> None:
+    if code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code[0])
 
 
 def exit_code(call: Callable[[], None], verbose: bool) -> int:

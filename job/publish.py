@@ -3,7 +3,8 @@
 import datetime
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -22,6 +23,8 @@ from job.sources import open_source
 from job.spec import JobSpec
 
 log = logging.getLogger(__name__)
+
+THREADS = 8  # most of a picture's time is a store's answer
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,21 @@ def thumbnails(spec: JobSpec, manifest: Manifest, picks: Sequence[Pick]) -> dict
     """A picture for each pick that can still be read."""
     source = open_source(spec.source, spec.errors.max_bytes)
     limits = Limits(max_pixels=spec.errors.max_pixels, max_bytes=spec.errors.max_bytes)
+    waiting: list[Future[None]] = []
     pictures = {}
-    for shard, group in groupby(picks, key=lambda pick: pick.shard):
-        in_shard = list(group)
-        rows = manifest.rows(shard, READ_COLUMNS).take(pa.array([pick.row for pick in in_shard]))
-        for pick, handle in zip(in_shard, source.read(rows), strict=True):
-            try:
-                pictures[pick.key] = thumbnail(decode(handle(), limits))
-            except ImageError as error:
-                log.info("no picture of %s in the report: %s", pick.uri, error)
+
+    def draw(pick: Pick, handle: Callable[[], bytes]) -> None:
+        try:
+            pictures[pick.key] = thumbnail(decode(handle(), limits))
+        except ImageError as error:
+            log.info("no picture of %s in the report: %s", pick.uri, error)
+
+    with ThreadPoolExecutor(THREADS, "thumbnail") as pool:
+        for shard, group in groupby(picks, key=lambda pick: pick.shard):
+            in_shard = list(group)
+            rows = manifest.rows(shard, READ_COLUMNS).take(pa.array([pick.row for pick in in_shard]))
+            for pick, handle in zip(in_shard, source.read(rows), strict=True):
+                waiting.append(pool.submit(draw, pick, handle))
+    for each in waiting:
+        each.result()
     return pictures

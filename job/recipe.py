@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
 from job.errors import ImageError
@@ -157,6 +156,8 @@ class Recipe:
 
 
 def _resize_with_torch(image: Pixels, size: Size, interpolation: str, antialias: bool) -> Pixels:
+    import torch  # takes 2 s, in which the driver would rather start Ray
+
     # In this order of views torch sees channels_last and keeps to it: no copy in, none out, and the vectorised kernel.
     image_1chw = torch.from_numpy(np.require(image, requirements="W"))[None].permute(0, 3, 1, 2)
     mode = "nearest-exact" if interpolation == "nearest" else interpolation

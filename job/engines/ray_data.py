@@ -28,6 +28,8 @@ THREADS_PER_TASK = 4  # more of them wait for each other's Python
 MAX_TASKS = 5000  # 2 to 5 KB each in the driver; a task of a larger run takes several chunks
 BLOCK_BYTES = 256 << 20  # a chunk of 1,000 images at 224² is 150 MB; Ray's 128 MiB would cut it in two
 
+_ONE_AT_A_TIME = threading.Lock()
+
 
 class RayEngine:
     """A cluster where RAY_ADDRESS names one, else an embedded Ray of this machine's cores."""
@@ -36,22 +38,28 @@ class RayEngine:
 
     def __init__(self, compute: ComputeSpec) -> None:
         self._compute = compute
-        self._thread = threading.Thread(target=self._hold_ray, daemon=True)
+        self._thread = threading.Thread(target=self._hold_ray)
         self._error: Exception | None = None
         self._ready, self._stopped = threading.Event(), threading.Event()
 
     def start(self) -> None:
+        import ray  # noqa: F401 - while nothing else holds Python: it is soon done, and Ray's processes start meanwhile
+
         self._thread.start()
 
     def _hold_ray(self) -> None:
         """Starts Ray, and lives as long: the kernel kills Ray's processes when the thread that made them ends."""
-        try:
-            init_ray(self._compute)
-            import ray.data  # noqa: F401
-        except Exception as error:
-            self._error = error
-        self._ready.set()
-        self._stopped.wait()
+        import ray
+
+        with _ONE_AT_A_TIME:
+            try:
+                init_ray(self._compute)
+                import ray.data
+            except Exception as error:
+                self._error = error
+            self._ready.set()
+            self._stopped.wait()
+            ray.shutdown()
 
     def _wait(self) -> None:
         self._ready.wait()
@@ -81,12 +89,8 @@ class RayEngine:
             raise translated(error) from error
 
     def stop(self) -> None:
-        import ray
-
-        if self._thread.is_alive():
-            self._ready.wait()
-            ray.shutdown()
-            self._stopped.set()
+        """Returns at once; Ray shuts down beside the report, 1 to 2 s, and the process ends after it."""
+        self._stopped.set()
 
 
 def init_ray(compute: ComputeSpec) -> None:

@@ -4,14 +4,13 @@ A command's module is imported when it is called, so that `tench --help` loads n
 """
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from job.console import exit_code, log_to_stderr
+from job.console import end_with, log_to_stderr
 
 app = typer.Typer(
     name="tench",
@@ -90,7 +89,7 @@ def verify(
 
 
 def _finish(command: Callable[[], None]) -> None:
-    sys.exit(exit_code(command, verbose=logging.getLogger("job").isEnabledFor(logging.DEBUG)))
+    end_with(command, verbose=logging.getLogger("job").isEnabledFor(logging.DEBUG))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
