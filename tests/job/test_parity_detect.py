@@ -3,7 +3,8 @@
 import pytest
 import torch
 from models import make_model_spec
-from parity import draw_detection_pictures, make_odd_pictures, open_with_pillow, predict
+from parity import WEIGHTS, draw_detection_pictures, make_odd_pictures, open_with_pillow, predict
+from safetensors.torch import load_file
 from torchvision.models import get_model, get_model_weights
 from torchvision.ops import box_iou
 
@@ -22,8 +23,8 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def pictures():
-    drawn = draw_detection_pictures(60)
-    return drawn + make_odd_pictures(drawn, 60)
+    drawn = draw_detection_pictures(150)
+    return drawn + make_odd_pictures(drawn, 850)
 
 
 def one_at_a_time(name, model, names, pictures):
@@ -59,6 +60,20 @@ def assert_agree(make_model, spec, pictures, at_least):
     boxes = [sum(len(row["boxes"]) for row in rows), sum(len(found[0]) for found in expected)]
     assert min(boxes) >= at_least
     assert matches >= 0.995 * max(boxes)
+
+
+def test_the_demos_detector_finds_the_same_boxes(pictures):
+    name, weights = "ssdlite320_mobilenet_v3_large", WEIGHTS / "ssdlite320_mobilenet_v3_large.safetensors"
+
+    def make_model(classes):
+        model = get_model(name, weights=None, weights_backbone=None, num_classes=classes).eval()
+        model.load_state_dict(load_file(weights))
+        return model
+
+    assert len(pictures) >= 1000
+    labels = str(WEIGHTS / "detector-labels.json")
+    spec = make_model_spec(name=name, task="detect", weights=str(weights), labels=labels, score_threshold=THRESHOLD)
+    assert_agree(make_model, spec, pictures, at_least=1000)
 
 
 def test_a_detector_that_resizes_and_pads_finds_the_same_boxes(pictures, tmp_path):
