@@ -36,3 +36,14 @@ def deadly_images(tmp_path_factory, monkeypatch):
     info.add_text("Comment", DEADLY)
     Image.new("RGB", (40, 30), "red").save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Two libraries that take turns at the same cores leave torch's threads waiting for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

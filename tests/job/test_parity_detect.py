@@ -10,15 +10,9 @@ from torchvision.ops import box_iou
 
 from job.predict import PredictStage
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 THRESHOLD = 0.3
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sources import outcome, rows_of
 
-from job.errors import ImageError, SourceError
+from job.errors import SourceError
 from job.sources import open_source
 from job.spec import FilesSource
 
@@ -42,17 +43,6 @@ def root(request, tmp_path):
 
 def source_of(uri, **spec):
     return open_source(FilesSource(uri=uri, **spec), MAX_BYTES)
-
-
-def rows_of(source):
-    return pa.concat_tables(source.list())
-
-
-def outcome(handle):
-    try:
-        return handle()
-    except ImageError as error:
-        return error.kind
 
 
 def test_every_image_is_listed_once_and_read(root):

@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sources import outcome, rows_of
 
-from job.errors import ImageError, SourceError
+from job.errors import SourceError
 from job.sources import open_source
 from job.spec import ParquetSource
 
@@ -39,17 +40,6 @@ def root(request, tmp_path):
 
 def source_of(uri, max_bytes=MAX_BYTES, **spec):
     return open_source(ParquetSource(kind="parquet", uri=uri, **spec), max_bytes)
-
-
-def rows_of(source):
-    return pa.concat_tables(source.list())
-
-
-def outcome(handle):
-    try:
-        return handle()
-    except ImageError as error:
-        return error.kind
 
 
 def numbered(count, first=0, size=100):

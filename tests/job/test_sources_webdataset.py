@@ -5,12 +5,12 @@ import json
 import logging
 import tarfile
 
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sources import outcome, rows_of
 
-from job.errors import ImageError, SourceError
+from job.errors import SourceError
 from job.sources import open_source
 from job.sources.tar import read_members
 from job.spec import WebdatasetSource
@@ -48,17 +48,6 @@ def root(request, tmp_path):
 
 def source_of(uri, **spec):
     return open_source(WebdatasetSource(kind="webdataset", uri=uri, **spec), MAX_BYTES)
-
-
-def rows_of(source):
-    return pa.concat_tables(source.list())
-
-
-def outcome(handle):
-    try:
-        return handle()
-    except ImageError as error:
-        return error.kind
 
 
 def test_each_sample_is_an_image_with_its_label(root):

@@ -1,0 +1,17 @@
+"""What the tests of all three sources do with one."""
+
+import pyarrow as pa
+
+from job.errors import ImageError
+
+
+def rows_of(source):
+    return pa.concat_tables(source.list())
+
+
+def outcome(handle):
+    """The bytes, or the kind of error."""
+    try:
+        return handle()
+    except ImageError as error:
+        return error.kind
