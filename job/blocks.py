@@ -1,11 +1,12 @@
-"""Blocks: decoded images on their way into one Arrow table, filled by several threads at once.
+"""Blocks: decoded images on their way into one Arrow table, filled by several threads at once, and out of it again.
 
-A `FixedBlock` is one [N, h, w, 3] array that threads write into and Arrow takes over without a copy; a
-`VariableBlock` keeps images of their own sizes and is full when it is heavy enough.
+The decoded table's layout is `job.decode`'s. A `FixedBlock` is one [N, h, w, 3] array that threads write into and Arrow
+takes over without a copy; a `VariableBlock` keeps images of their own sizes and is full when it is heavy enough.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -114,3 +115,27 @@ class VariableBlock(Block):
             "image_height": pa.array([height for height, _ in shapes], pa.int32()),
             "image_width": pa.array([width for _, width in shapes], pa.int32()),
         }
+
+
+def failed_rows(decoded: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    return cast(npt.NDArray[np.bool_], decoded["error"].is_valid().to_numpy(zero_copy_only=False))
+
+
+def fixed_pixels(decoded: pa.RecordBatch, size: tuple[int, int]) -> Pixels:
+    """All images of a fixed size as one [N, h, w, 3] array, without a copy."""
+    image = decoded["image"]
+    _, offsets, data = image.buffers()
+    shape = (len(image), *size, 3)
+    first = int(np.frombuffer(offsets, np.int64)[image.offset])
+    return np.frombuffer(data, np.uint8, int(np.prod(shape)), first).reshape(shape)
+
+
+def all_pixels(decoded: pa.RecordBatch, size: tuple[int, int] | None) -> list[Pixels]:
+    """Each row's image [h, w, 3], without a copy; of a failed row nothing that means anything."""
+    if size:
+        return list(fixed_pixels(decoded, size))
+    shapes = zip(decoded["image_height"].to_pylist(), decoded["image_width"].to_pylist(), strict=True)
+    return [
+        np.frombuffer(image.as_buffer(), np.uint8).reshape(height, width, 3)
+        for image, (height, width) in zip(decoded["image"], shapes, strict=True)
+    ]

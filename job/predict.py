@@ -1,7 +1,7 @@
 """The predict stage: a decoded table in, rows of predictions out. Pixels end here.
 
-Runs where a replica's model is: engines make one `PredictStage` a replica. Knows the decoded table's layout
-(`job.decode`) and the columns of predictions; how a model computes is `job.models`' matter.
+Runs where a replica's model is: engines make one `PredictStage` a replica. Knows the columns of predictions; how a
+model computes is `job.models`' matter.
 """
 
 import warnings
@@ -13,11 +13,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
+from job.blocks import all_pixels, failed_rows, fixed_pixels
 from job.errors import RunFailed
 from job.models import load_predictor
 from job.models.device import use_threads
 from job.models.predictor import Classifier, Detection, Detector
-from job.recipe import Size
 from job.spec import ModelSpec
 
 # Arrow's memory is read-only, and torch says so of every view; nothing here writes.
@@ -77,12 +77,12 @@ class PredictStage:
         return pa.Table.from_batches(rows, schema)
 
     def _classify(self, decoded: pa.RecordBatch) -> list[pa.Array]:
-        failed = _failed(decoded)
+        failed = failed_rows(decoded)
         predictor = cast(Classifier, self._predictor)
         size = predictor.recipe.size
         if size is None:
             raise RunFailed(f"{self._spec.name}: its recipe no longer fixes a size")
-        pixels = _pixels_nhwc(decoded["image"], size)
+        pixels = fixed_pixels(decoded, size)
         tops = [self._top(predictor, pixels[indices]) for indices in _batches(failed, self._batch_size)]
         if not tops:
             return [pa.nulls(decoded.num_rows, field.type) for field in prediction_fields("classify")]
@@ -126,9 +126,9 @@ class PredictStage:
         ]
 
     def _detect(self, decoded: pa.RecordBatch) -> list[pa.Array]:
-        failed = _failed(decoded)
+        failed = failed_rows(decoded)
         predictor = cast(Detector, self._predictor)
-        images = _images(decoded, predictor.recipe.size)
+        images = all_pixels(decoded, predictor.recipe.size)
         originals = list(zip(decoded["height"].to_pylist(), decoded["width"].to_pylist(), strict=True))
         found: list[Detection] = []
         for batch in _batches(failed, self._batch_size):
@@ -167,10 +167,6 @@ class PredictStage:
             raise RunFailed(f"{self._spec.name} gave scores that are not numbers; try model.precision: float32")
 
 
-def _failed(decoded: pa.RecordBatch) -> Flags:
-    return cast(Flags, decoded["error"].is_valid().to_numpy(zero_copy_only=False))
-
-
 def _batches(failed: Flags, batch_size: int) -> Iterator[slice | npt.NDArray[np.int64]]:
     """The rows that did not fail, so many at once: a slice, which copies nothing, where none between them did."""
     decoded = np.flatnonzero(~failed)
@@ -178,25 +174,6 @@ def _batches(failed: Flags, batch_size: int) -> Iterator[slice | npt.NDArray[np.
         rows = decoded[start : start + batch_size]
         first, last = int(rows[0]), int(rows[-1])
         yield slice(first, last + 1) if last - first + 1 == len(rows) else rows
-
-
-def _pixels_nhwc(image: pa.Array, size: Size) -> npt.NDArray[np.uint8]:
-    """The image column as one array, without a copy."""
-    _, offsets, data = image.buffers()
-    shape = (len(image), *size, 3)
-    first = int(np.frombuffer(offsets, np.int64)[image.offset])
-    return np.frombuffer(data, np.uint8, int(np.prod(shape)), first).reshape(shape)
-
-
-def _images(decoded: pa.RecordBatch, size: Size | None) -> list[npt.NDArray[np.uint8]]:
-    """Each row's image, [h, w, 3], without a copy; of a failed row nothing that means anything."""
-    if size:
-        return list(_pixels_nhwc(decoded["image"], size))
-    shapes = zip(decoded["image_height"].to_pylist(), decoded["image_width"].to_pylist(), strict=True)
-    return [
-        np.frombuffer(image.as_buffer(), np.uint8).reshape(height, width, 3)
-        for image, (height, width) in zip(decoded["image"], shapes, strict=True)
-    ]
 
 
 def _fetch(parts: Sequence[torch.Tensor], dtype: type[np.generic]) -> npt.NDArray[Any]:
