@@ -1,13 +1,25 @@
 """What any test may ask for: a bucket on a real S3 server, and a proxy before it that fails on demand."""
 
 import logging
+import os
 
 import pytest
 from flaky_proxy import FlakyProxy
 from hypothesis import settings
 
+# Two workers whose torch takes all cores each spend most of them waiting for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Those that take longest begin first, so that all workers end together.
+LONGEST = ["test_run.py", "test_parity_detect.py", "test_kill.py", "test_parity_classify.py", "test_bench.py"]
+
 settings.register_profile("tench", deadline=None, max_examples=50)
 settings.load_profile("tench")
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """torchvision models: recipes of their weights, state dicts that fit or say why not, labels, precision."""
 
 import json
+import urllib.request
 
 import numpy as np
 import pytest
@@ -162,6 +163,7 @@ def test_weights_that_cannot_be_downloaded_say_what_else_to_do(monkeypatch, tmp_
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it would keep the proxies, for all tests to come
     text = refusal(weights="IMAGENET1K_V1")
     assert "cannot fetch https://" in text
     assert f"put the file at {tmp_path}/checkpoints/shufflenetv2_x0.5-" in text

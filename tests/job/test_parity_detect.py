@@ -17,8 +17,8 @@ THRESHOLD = 0.3
 
 @pytest.fixture(scope="module")
 def pictures():
-    drawn = draw_detection_pictures(150)
-    return drawn + make_odd_pictures(drawn, 850)
+    drawn = draw_detection_pictures(60)
+    return drawn + make_odd_pictures(drawn, 940)
 
 
 def one_at_a_time(name, model, names, pictures):
