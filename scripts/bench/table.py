@@ -17,7 +17,7 @@ TITLES = {
 
 
 LEGEND = (
-    "whole: all images over the process's life; start-up: until the first batch is predicted; steady: from there, "
+    "whole: all images over the process's life; start: seconds until the first batch is predicted; steady: from there, "
     "without what was decoded meanwhile; GB: peak memory of all its processes"
 )
 
@@ -33,7 +33,7 @@ def print_results(console: Console, runs: Sequence[Run]) -> None:
 def _model_table(model: str, runs: Sequence[Run]) -> Table:
     table = Table(title=f"{model}, images a second", title_justify="left")
     table.add_column("", no_wrap=True)
-    for heading in ("whole", "÷ plain", "÷ loader", "start-up s", "steady", "÷ bare", "GB"):
+    for heading in ("whole", "÷ plain", "÷ loader", "start s", "steady", "÷ bare", "GB"):
         table.add_column(heading, justify="right")
     shown = [run for run in runs if run.model == model or run.contender == "bare"]
     for run in sorted(shown, key=lambda run: list(TITLES).index(run.contender)):
