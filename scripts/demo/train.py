@@ -1,4 +1,4 @@
-"""Trains the demo's models on drawn pictures and writes their weights; seeded, on two threads of the CPU.
+"""Trains the demo's models on drawn pictures and writes their weights; seeded, on one thread of the CPU.
 
     python -m scripts.demo.train classifier|vit|detector|all [--out DIR]
 
