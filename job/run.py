@@ -56,8 +56,8 @@ def run(spec: JobSpec, run_id: str | None, engine_name: str | None, console: Con
             log.info("run %s is complete since %s, nothing to do", paths.run_id, success["finished"])
             return Result(paths, success)
     engine = engines.choose(engine_name, spec.compute)
-    engine.start()
     try:
+        engine.start()
         # Both fail before anything is written; Ray starts meanwhile.
         recipe, slots = load_recipe(spec.model), engine.slots()
         plan = plan or freeze(spec, paths, folder, open_source(spec.source, spec.errors.max_bytes).list())

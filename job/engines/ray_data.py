@@ -43,8 +43,10 @@ class RayEngine:
         self._ready, self._stopped = threading.Event(), threading.Event()
 
     def start(self) -> None:
-        import ray  # noqa: F401 - while nothing else holds Python: it is soon done, and Ray's processes start meanwhile
-
+        try:
+            import ray  # noqa: F401 - here nothing else holds Python yet: it is soon done, and Ray starts the sooner
+        except ImportError as error:
+            raise PreflightError(f"Ray did not start: {error}") from error
         self._thread.start()
 
     def _hold_ray(self) -> None:

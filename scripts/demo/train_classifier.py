@@ -22,8 +22,7 @@ from scripts.demo.motifs import CLASSES
 
 ARCHITECTURE = "shufflenet_v2_x0_5"
 TRAIN_COUNT, VAL_COUNT = 10_000, 2_000
-# Small inputs teach the shapes cheaply; what they teach holds at the full size only after a cycle of its own there
-# (top-1 68 % before, 95 % after).
+# Small inputs teach the shapes cheaply; what they teach holds at the full size only after a cycle of its own there.
 CYCLES = (
     ((Phase(4, 80, focused=1.0), Phase(5, 112), Phase(1, 224)), 4e-3),
     ((Phase(3, 224),), 3e-3),

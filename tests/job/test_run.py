@@ -12,7 +12,7 @@ import yaml
 from colours import make_image, write_images
 from run_specs import files_below, make_spec, read_predictions, run_here
 
-from job.errors import ModelError, PlanChanged, RunFailed, SourceError
+from job.errors import ModelError, PlanChanged, PreflightError, RunFailed, SourceError
 from job.verify import verify
 
 ENGINES = ("local", "ray")
@@ -176,3 +176,10 @@ def test_verify_finds_a_file_that_was_changed_and_one_that_is_gone(folder):
         verify(paths.uri)
     assert "shard-00001.parquet is gone" in str(caught.value)
     assert "shard-00002.parquet was changed" in str(caught.value)
+
+
+def test_a_ray_that_is_not_installed_is_a_preflight_error(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(PreflightError, match="Ray did not start"):
+        run_here(make_spec(folder), "ray")
+    assert not (folder / "runs").exists()
