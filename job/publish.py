@@ -3,8 +3,8 @@
 import datetime
 import json
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -77,23 +77,23 @@ def publish_report(
 
 def thumbnails(spec: JobSpec, manifest: Manifest, picks: Sequence[Pick]) -> dict[tuple[int, int], bytes]:
     """A picture for each pick that can still be read."""
-    source = open_source(spec.source, spec.errors.max_bytes)
     limits = Limits(max_pixels=spec.errors.max_pixels, max_bytes=spec.errors.max_bytes)
-    waiting: list[Future[None]] = []
-    pictures = {}
-
-    def draw(pick: Pick, handle: Callable[[], bytes]) -> None:
-        try:
-            pictures[pick.key] = thumbnail(decode(handle(), limits))
-        except ImageError as error:
-            log.info("no picture of %s in the report: %s", pick.uri, error)
-
     with ThreadPoolExecutor(THREADS, "thumbnail") as pool:
-        for shard, group in groupby(picks, key=lambda pick: pick.shard):
-            in_shard = list(group)
-            rows = manifest.rows(shard, READ_COLUMNS).take(pa.array([pick.row for pick in in_shard]))
-            for pick, handle in zip(in_shard, source.read(rows), strict=True):
-                waiting.append(pool.submit(draw, pick, handle))
-    for each in waiting:
-        each.result()
-    return pictures
+        drawn = pool.map(lambda found: _draw(found[0], found[1], limits), _handles(spec, manifest, picks))
+        return {pick.key: picture for pick, picture in zip(picks, drawn, strict=True) if picture}
+
+
+def _handles(spec: JobSpec, manifest: Manifest, picks: Sequence[Pick]) -> Iterator[tuple[Pick, Callable[[], bytes]]]:
+    source = open_source(spec.source, spec.errors.max_bytes)
+    for shard, group in groupby(picks, key=lambda pick: pick.shard):
+        in_shard = list(group)
+        rows = manifest.rows(shard, READ_COLUMNS).take(pa.array([pick.row for pick in in_shard]))
+        yield from zip(in_shard, source.read(rows), strict=True)
+
+
+def _draw(pick: Pick, handle: Callable[[], bytes], limits: Limits) -> bytes | None:
+    try:
+        return thumbnail(decode(handle(), limits))
+    except ImageError as error:
+        log.info("no picture of %s in the report: %s", pick.uri, error)
+        return None
