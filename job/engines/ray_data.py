@@ -5,7 +5,6 @@ works out the rest, so the driver holds no list of images.
 """
 
 import logging
-import math
 import os
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from job.engines import Slots, Work, cores
+from job.engines.capacity import await_capacity, divide
 from job.engines.devices import gpus_wanted, replica_device
 from job.errors import PreflightError, RunFailed, TenchError
 from job.spec import ComputeSpec, ModelSpec
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-THREADS_PER_TASK = 4  # more of them wait for each other's Python
 MAX_TASKS = 5000  # 2 to 5 KB each in the driver; a task of a larger run takes several chunks
 BLOCK_BYTES = 256 << 20  # a chunk of 1,000 images at 224² is 150 MB; Ray's 128 MiB would cut it in two
 
@@ -65,6 +64,8 @@ class RayEngine:
 
     def _wait(self) -> None:
         self._ready.wait()
+        if isinstance(self._error, TenchError):
+            raise self._error
         if self._error:
             raise PreflightError(f"Ray did not start: {self._error}") from self._error
 
@@ -72,10 +73,8 @@ class RayEngine:
         import ray
 
         self._wait()
-        replicas = self._compute.concurrency
-        spare = max(1, int(ray.cluster_resources().get("CPU", 1)) - replicas * self._compute.cpus_per_replica)
-        # As many threads as cut the spare cores into equal tasks of at most THREADS_PER_TASK.
-        return Slots(spare, threads_per_task=spare // math.ceil(spare / THREADS_PER_TASK), replicas=replicas)
+        cpus_by_node = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        return divide(cpus_by_node, self._compute)
 
     def block_images(self, batch_size: int) -> int:
         return max(batch_size, 1000 - 1000 % batch_size)
@@ -102,7 +101,8 @@ def init_ray(compute: ComputeSpec) -> None:
     if ray.is_initialized():
         return
     if "RAY_ADDRESS" in os.environ:
-        ray.init(logging_level=logging.WARNING)
+        ray.init(logging_level=logging.ERROR)
+        await_capacity(compute)
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Workers import what the driver can: models named module:factory lie beside the spec.
@@ -110,7 +110,8 @@ def init_ray(compute: ComputeSpec) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([*own, os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
     replicas = compute.concurrency * compute.cpus_per_replica
     # Its warnings are of the thread it starts in, and of the token it makes for itself.
-    ray.init(num_cpus=cores() + replicas, include_dashboard=False, logging_level=logging.ERROR)
+    # "local": without it Ray would join a cluster that somebody started on this machine.
+    ray.init("local", num_cpus=cores() + replicas, include_dashboard=False, logging_level=logging.ERROR)
 
 
 def configure_ray_data() -> None:
@@ -152,6 +153,7 @@ def rows_dataset(work: Work) -> "Dataset":
         compute=ActorPoolStrategy(size=work.compute.concurrency),
         num_cpus=work.compute.cpus_per_replica,
         num_gpus=gpus or None,
+        max_restarts=-1,  # as Ray Data has it anyway; an argument that decoding has not keeps the two from being fused
     )
 
 
