@@ -167,7 +167,8 @@ class ModelSpec(SpecModel):
     )
     name: str = Field(
         min_length=1,
-        description="A torchvision model, a Hugging Face id or folder, or `module:factory` returning a `Predictor`",
+        description="A torchvision model; a Hugging Face id, or the path or URI of its folder; or `module:factory` "
+        "returning a `Predictor`",
     )
     task: Literal["classify", "detect"] = Field(
         default="classify", validate_default=True, description="`classify` gives top-k labels, `detect` gives boxes"
@@ -199,7 +200,7 @@ class ModelSpec(SpecModel):
         if kind == "torchvision":
             check_torchvision_name(name)
         if kind == "transformers" and "://" in name:
-            raise ValueError("a Hugging Face id or a local folder is read, no URI")
+            check_uri(name)
         if kind == "python" and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", name):
             raise ValueError("a python model is named module:factory")
         return name

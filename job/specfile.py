@@ -5,6 +5,7 @@ it looks like: `1e-3` is a number, `on`, `no` and `2024-01-01` are text, and a k
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -23,12 +24,17 @@ MAX_BYTES = 1 << 20  # what a Kubernetes ConfigMap holds
 
 
 def load_spec(path: str) -> JobSpec:
-    """The spec in a file, or on standard input where the path is `-`.
+    """The spec in a file, on standard input where the path is `-`, in a variable where it is `env:NAME`.
 
     Raises SpecError with every problem found, UsageError where there is no file to read.
     """
     if path == "-":
         return parse_spec(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input")
+    if path.startswith("env:"):
+        variable = path.removeprefix("env:")
+        if variable not in os.environ:
+            raise UsageError(f"the environment has no variable {variable!r} with a spec")
+        return parse_spec(os.environ[variable].encode(), f"the variable {variable}")
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -1,9 +1,9 @@
-"""transformers' image classification and object detection models, from a hub id or a local folder.
+"""transformers' image classification and object detection models, from a hub id, a local folder or a bucket's.
 
 A model of the hub is brought into its cache first and read from there; only safetensors, and no code of its own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +19,10 @@ from job.models.labels import check_labels, read_labels
 from job.models.predictor import Predictor
 from job.models.processor import recipe_of
 from job.models.transformers_detector import TransformersDetector
+from job.models.weights import fetch_folder
 from job.recipe import Recipe
 from job.spec import ModelSpec
+from job.storage import is_bucket
 
 _RANDOM_SEED = 0
 _CONFIGURATION = ("*.json",)
@@ -57,12 +59,14 @@ class _Logits(torch.nn.Module):
         return logits
 
 
-def _folder(name: str, patterns: Iterable[str]) -> Path:
+def _folder(name: str, patterns: Sequence[str]) -> Path:
+    if is_bucket(name):
+        return fetch_folder(name, patterns)
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(patterns)))
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=[*patterns]))
     except Exception as error:
         raise ModelError(
             f"model.name: {name} is no folder here, and the hub does not give it ({type(error).__name__}: {error}); "

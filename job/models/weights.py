@@ -4,11 +4,13 @@ A local file is used where it lies. An object is kept in `$TENCH_CACHE`, else in
 temporary one, under a name made of its URI and etag: a changed object is another file.
 """
 
+import contextlib
 import hashlib
 import os
 import pickle
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 
 import safetensors
@@ -38,6 +40,25 @@ def fetch(uri: str) -> Path:
     if entry is None:
         raise ModelError(f"model.weights: there is nothing at {uri}")
     return _fetch_object(folder, entry, cache_folder())
+
+
+def fetch_folder(uri: str, patterns: Iterable[str]) -> Path:
+    """A local folder with the files of a bucket's folder that match; nothing below it. Raises as `fetch` does."""
+    folder = open_folder(uri)
+    listed = (Entry(**row) for table in folder.list() for row in table.to_pylist() if "/" not in row["key"])
+    entries = [entry for entry in listed if any(fnmatch(entry.key, pattern) for pattern in patterns)]
+    if not entries:
+        raise ModelError(f"model.name: there is no {' or '.join(patterns)} at {uri}")
+    local = cache_folder()
+    # A changed file is another folder: two runs may need the old and the new.
+    identity = hashlib.sha256(f"{folder.uri} {[(entry.key, entry.etag) for entry in entries]}".encode()).hexdigest()
+    target = local / identity[:32]
+    target.mkdir(exist_ok=True)
+    for entry in entries:
+        path = _fetch_object(folder, entry, local)
+        with contextlib.suppress(FileExistsError):
+            (target / entry.key).symlink_to(path)
+    return target
 
 
 def read_state_dict(path: Path) -> StateDict:

@@ -238,3 +238,22 @@ def test_a_processor_that_fills_up_to_one_size_is_followed(tmp_path):
     (expected,) = processor.post_process_object_detection(outputs, threshold=-1, target_sizes=[(70, 90)])
     assert torch.allclose(found.boxes, expected["boxes"], atol=0.05)
     assert torch.allclose(found.scores, expected["scores"], atol=1e-3)
+
+
+def test_a_model_is_read_from_the_folder_of_a_bucket(s3, vit, tmp_path, monkeypatch):
+    monkeypatch.setenv("TENCH_CACHE", str(tmp_path))
+    for file in vit.iterdir():
+        s3.put(f"nets/vit/{file.name}", file.read_bytes())
+    s3.put("nets/vit/checkpoints/older.json", b"{}")
+    s3.put("nets/vit/pytorch_model.bin", b"no pickle is fetched")
+    here, there = (make_model_spec(kind="transformers", name=name) for name in (str(vit), f"{s3.uri}/nets/vit/"))
+    assert load_recipe(here) == load_recipe(there)
+    images = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
+    assert torch.equal(load_predictor(here, "cpu", 1).predict(images), load_predictor(there, "cpu", 1).predict(images))
+    assert not list(tmp_path.rglob("*.bin"))
+
+
+def test_a_bucket_without_the_model_is_an_error(s3, tmp_path, monkeypatch):
+    monkeypatch.setenv("TENCH_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match=r"there is no .*json at s3://"):
+        load_recipe(make_model_spec(kind="transformers", name=f"{s3.uri}/none/"))

@@ -1,8 +1,9 @@
 """The spec's promises: defaults, descriptions, strictness, and a JSON Schema that agrees with them."""
 
 import copy
+import inspect
 import json
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -60,7 +61,7 @@ PARQUET = {
     "label_from": "class",
 }
 WEBDATASET = {"kind": "webdataset", "uri": "gs://b/{0..9}.tar", "label_from": ".cls"}
-SCHEMA = json.loads(files("job").joinpath("spec.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(Path(inspect.getfile(JobSpec)).with_name("spec.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
@@ -204,7 +205,7 @@ def test_a_model_that_only_detects_is_not_asked_to_classify_by_default() -> None
 @pytest.mark.parametrize(
     ("model", "text"),
     [
-        ({"kind": "transformers", "name": "s3://bucket/model"}, "no URI"),
+        ({"kind": "transformers", "name": "https://host/model"}, "unknown scheme https://"),
         ({"kind": "transformers", "name": "a/b", "weights": "w.pth"}, "only torchvision models take weights"),
         ({"kind": "python", "name": "module.factory"}, "module:factory"),
         ({"kind": "torchvision", "name": "resnet18", "weights": "http://host/w.pth"}, "unknown scheme http://"),
