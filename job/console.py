@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -52,7 +53,7 @@ def exit_code(call: Callable[[], None], verbose: bool) -> int:
         call()
     except TenchError as error:
         if verbose:
-            raise
+            traceback.print_exception(error)
         print(f"tench: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from job.errors import RunFailed
 from job.evaluate import Evaluation
+from job.inventory import read_success
 from job.paths import PREDICTIONS, RunPaths
 from job.plan import Plan, versions
 from job.report import Report
@@ -102,22 +103,3 @@ class Outcome:
             log.warning("another driver of this run wrote %s first; it stands", RunPaths.success)
             return read_success(self.folder) or document
         return document
-
-
-def read_success(folder: Folder) -> dict[str, Any] | None:
-    try:
-        document: dict[str, Any] = json.loads(folder.read(RunPaths.success))
-    except FileNotFoundError:
-        return None
-    return document
-
-
-def committed_shards(folder: Folder, paths: RunPaths, plan: Plan) -> dict[int, Committed]:
-    """The shards whose predictions are there: one listing, nothing of them is read."""
-    found = {}
-    for table in folder.list(PREDICTIONS):
-        for key, size, etag in zip(*(table[name].to_pylist() for name in ("key", "size", "etag")), strict=True):
-            shard = paths.shard_of(key)
-            if shard is not None and shard < plan.shards:
-                found[shard] = Committed(key, plan.shard_rows(shard), size, etag)
-    return found

@@ -20,8 +20,9 @@ from job.engines import Engine, Work
 from job.errors import RunFailed
 from job.freeze import freeze
 from job.images import Limits
+from job.inventory import committed_shards, read_success
 from job.models import load_recipe
-from job.outcome import Outcome, committed_shards, read_success
+from job.outcome import Outcome
 from job.paths import RunPaths
 from job.plan import Plan, check_unchanged, load_plan, run_paths
 from job.progress import Progress
@@ -42,6 +43,15 @@ class Result:
     paths: RunPaths
     success: dict[str, Any]
     lines: Sequence[str] = ()
+
+    def summary(self) -> list[str]:
+        """What a person wants to read of it, a line each."""
+        rows, failed, seconds = (self.success[key] for key in ("rows", "failed", "seconds"))
+        return [
+            f"{rows:,} images, {failed:,} failed, in {seconds:,} s",
+            *self.lines,
+            f"report: {open_folder(self.paths.uri).uri}/{RunPaths.report}",
+        ]
 
 
 def run(spec: JobSpec, run_id: str | None, engine_name: str | None, console: Console) -> Result:

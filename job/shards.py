@@ -6,7 +6,6 @@ hundred million images are ten thousand open shards and some arithmetic.
 
 import hashlib
 import math
-import threading
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 from job.errors import RunFailed
 from job.paths import RunPaths
 from job.plan import Part, Plan
-from job.storage import open_folder
+from job.storage import Folder, open_folder
 from job.stores.ranges import RangeFile
 
 CHUNK_IMAGES = 1000
@@ -88,16 +87,17 @@ class Manifest:
 
 
 class _OpenPart:
-    """A part whose footer is read; a row group is read by range, one at a time, for the file has one position."""
+    """A part whose footer is read. Each row group is read through a file of its own: a file has one position."""
 
-    def __init__(self, file: pq.ParquetFile) -> None:
-        self._file = file
-        self._lock = threading.Lock()
+    def __init__(self, folder: Folder, key: str, size: int) -> None:
+        self._folder, self._key, self._size = folder, key, size
+        file = pq.ParquetFile(RangeFile(folder, key, size))
+        self._metadata, self._names = file.metadata, file.schema_arrow.names
 
     def row_group(self, number: int, columns: Sequence[str] | None) -> pa.Table:
-        names = None if columns is None else [name for name in columns if name in self._file.schema_arrow.names]
-        with self._lock:
-            return self._file.read_row_group(number, columns=names)
+        names = None if columns is None else [name for name in columns if name in self._names]
+        source = RangeFile(self._folder, self._key, self._size)
+        return pq.ParquetFile(source, metadata=self._metadata, pre_buffer=True).read_row_group(number, columns=names)
 
 
 @lru_cache(maxsize=4)
@@ -109,4 +109,4 @@ def _open_part(paths: RunPaths, number: int, part: Part) -> _OpenPart:
         raise RunFailed(
             f"{folder.uri}/{key} is not what {RunPaths.plan} froze; start the run anew under another --run-id"
         )
-    return _OpenPart(pq.ParquetFile(RangeFile(folder, key), pre_buffer=True))
+    return _OpenPart(folder, key, entry.size)

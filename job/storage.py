@@ -74,10 +74,15 @@ def _match_bucket(uri: str) -> re.Match[str] | None:
     bucket = _BUCKET.fullmatch(uri)
     if bucket is None and scheme[1] in ("s3", "gs", "az"):
         ways = f"{scheme[1]}://BUCKET/KEY, or {scheme[1]}://anonymous@BUCKET/KEY where it is public"
-        raise StoreError(f"{uri}: the URI of a bucket is {ways}")
+        raise StoreError(f"{_without_user(uri)}: the URI of a bucket is {ways}")
     if bucket is None:
-        raise StoreError(f"{uri}: only s3://, gs://, az:// and paths are read")
+        raise StoreError(f"{_without_user(uri)}: only s3://, gs://, az:// and paths are read")
     return bucket
+
+
+def _without_user(uri: str) -> str:
+    """For a message: what stands before an @ may be a secret key."""
+    return re.sub(r"(?<=://)[^/]*@", "…@", uri)
 
 
 def _absolute(path: str) -> str:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from job.freeze import add_sizes
-from job.outcome import committed_shards, read_success
+from job.inventory import committed_shards, read_success
 from job.plan import Plan, check_unchanged, load_plan, run_paths
 from job.sources import open_source
 from job.spec import JobSpec

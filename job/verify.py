@@ -1,22 +1,26 @@
-"""Verifying: a finished run against its own plan, object by object. Reads predictions and manifest, never an image."""
+"""Verifying: a finished run against its own plan, without downloading it.
 
-from collections.abc import Mapping
+One listing is held against `_SUCCESS`; of each file only the URIs and the errors are read, by range. Reads no image.
+"""
+
+from collections.abc import Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from job.errors import RunFailed
-from job.outcome import read_success
+from job.inventory import Inventory, does_not_hold, take_inventory
 from job.paths import RunPaths
-from job.plan import Plan, load_plan
 from job.shards import Manifest
+from job.sink import Committed
 from job.storage import Folder, open_folder
+from job.stores.ranges import RangeFile
 
-READERS = 8
-LISTED_PROBLEMS = 10
+READERS = 32  # most of the time is the store's
+SMALL_BYTES = 1 << 18  # one request for all of such a file is quicker than two for parts of it
 
 
 class Verified(BaseModel):
@@ -31,46 +35,45 @@ class Verified(BaseModel):
 def verify(uri: str) -> Verified:
     """Raises RunFailed, naming what does not hold: a file, an etag, a row that is missing, doubled or out of order."""
     folder = open_folder(uri)
-    output, _, run_id = folder.uri.rpartition("/")
-    plan, success = load_plan(folder), read_success(folder)
-    if not plan or not success:
-        missing = RunPaths.success if plan else RunPaths.plan
-        raise RunFailed(f"{folder.uri} has no {missing}; it is no run's folder, or the run is not finished")
-    manifest = Manifest(RunPaths(output, run_id), plan.parts)
-    files = {file["file"]: file for file in success["files"]}
-    with ThreadPoolExecutor(READERS) as readers:
-        found = readers.map(lambda shard: _problem(folder, manifest, shard, files), range(plan.shards))
-        problems = [problem for problem in (*_totals(plan, success), *found) if problem]
+    found = take_inventory(folder)
+    if found.success is None:
+        unfinished = f"{folder.uri} has no {RunPaths.success}: the run is not finished, or it failed"
+        raise RunFailed(f"{unfinished}; run the same spec again to resume it")
+    problems, failed = found.problems(), 0
+    for key, problem, failed_rows in _check_rows(folder, found, skip=problems.keys()):
+        failed += failed_rows
+        if problem:
+            problems[key] = f"{key} {problem}"
+    if not problems and failed != found.success["failed"]:
+        said = f"{RunPaths.success} counts {found.success['failed']:,} failed images"
+        problems[RunPaths.success] = f"{said}, the predictions {failed:,}"
     if problems:
-        more = len(problems) - LISTED_PROBLEMS
-        listed = [*problems[:LISTED_PROBLEMS], *([f"and {more:,} more"] if more > 0 else [])]
-        raise RunFailed("\n  ".join([f"{folder.uri} does not hold what it says:", *listed]))
-    return Verified(uri=folder.uri, files=len(files), rows=success["rows"], failed=success["failed"])
+        raise does_not_hold(folder.uri, [problem for _, problem in sorted(problems.items())])
+    return Verified(uri=folder.uri, files=len(found.shards), rows=found.plan.images, failed=failed)
 
 
-def _totals(plan: Plan, success: Mapping[str, Any]) -> list[str]:
-    problems = []
-    if success["rows"] != plan.images:
-        problems.append(f"{RunPaths.success} counts {success['rows']:,} rows and the plan {plan.images:,} images")
-    if len(success["files"]) != plan.shards:
-        problems.append(
-            f"{RunPaths.success} lists {len(success['files']):,} files and the plan has {plan.shards:,} shards"
-        )
-    return problems
+def _check_rows(folder: Folder, found: Inventory, skip: Set[str]) -> Iterator[tuple[str, str | None, int]]:
+    """Of each file its key, what is wrong with its rows, and how many of them failed."""
+    manifest = Manifest(found.paths, found.plan.parts)
+
+    def check(item: tuple[int, Committed]) -> tuple[str, str | None, int]:
+        shard, file = item
+        try:
+            written = _read(folder, file)
+        except (pa.ArrowInvalid, OSError) as error:
+            return file.file, f"cannot be read: {' '.join(str(error).split())}", 0
+        planned = manifest.rows(shard, ["uri"])["uri"]
+        failed = len(written) - written["error"].null_count
+        if written["uri"].equals(planned):
+            return file.file, None, failed
+        return file.file, f"holds {len(written):,} rows that are not the plan's {len(planned):,}, in its order", failed
+
+    with ThreadPoolExecutor(READERS) as readers:
+        yield from readers.map(check, [item for item in found.shards.items() if item[1].file not in skip])
 
 
-def _problem(folder: Folder, manifest: Manifest, shard: int, files: Mapping[str, Mapping[str, Any]]) -> str | None:
-    key = manifest.paths.predictions(shard)
-    entry = folder.head(key)
-    if key not in files:
-        return f"{key} is not listed in {RunPaths.success}"
-    if entry is None:
-        return f"{key} is gone"
-    if (entry.size, entry.etag) != (files[key]["bytes"], files[key]["etag"]):
-        was = f"{files[key]['bytes']:,} bytes, etag {files[key]['etag']}"
-        return f"{key} was changed: {entry.size:,} bytes, etag {entry.etag}; committed were {was}"
-    planned = manifest.rows(shard, ["uri"])["uri"]
-    written = pq.read_table(BytesIO(folder.read(key)), columns=["uri"])["uri"]
-    if not written.equals(planned):
-        return f"{key} holds {len(written):,} rows that are not the plan's {len(planned):,}, in its order"
-    return None
+def _read(folder: Folder, file: Committed) -> pa.Table:
+    columns = ["uri", "error"]
+    if file.bytes <= SMALL_BYTES:
+        return pq.read_table(BytesIO(folder.read(file.file)), columns=columns)
+    return pq.ParquetFile(RangeFile(folder, file.file, file.bytes), pre_buffer=True).read(columns)

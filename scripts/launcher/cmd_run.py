@@ -7,7 +7,6 @@ import sys
 from rich.console import Console
 
 from job.errors import UsageError
-from job.paths import RunPaths
 from job.specfile import load_spec
 
 
@@ -24,12 +23,7 @@ def run(spec_path: str, run_id: str | None, engine: str | None, as_json: bool) -
             f"running needs the extra `job`, and {error.name} is not installed: pip install 'tench[job]'"
         ) from error
     result = run_job(spec, run_id, engine, console)
-    success, uri = result.success, open_folder(result.paths.uri).uri
-    lines = [
-        f"{success['rows']:,} images, {success['failed']:,} failed, in {success['seconds']:,} s",
-        *result.lines,
-        f"report: {uri}/{RunPaths.report}",
-    ]
-    for line in lines:
+    for line in result.summary():
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    print(json.dumps({"uri": uri, **success}) if as_json else uri)
+    uri = open_folder(result.paths.uri).uri
+    print(json.dumps({"uri": uri, **result.success}) if as_json else uri)

@@ -127,5 +127,13 @@ def test_the_options_are_few_and_stay_as_promised():
     assert options == {
         "run": ["--engine", "--output", "--run-id", "-o", "spec"],
         "plan": ["--output", "--run-id", "-o", "spec"],
+        "collect": ["--format", "--merge", "--output", "--partial", "--to", "--where", "-o", "uri"],
         "verify": ["--output", "-o", "uri"],
     }
+
+
+def test_verbose_adds_the_traceback_and_keeps_the_exit_code(tmp_path):
+    done = tench("-v", "plan", "none.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert done.stderr.rstrip().splitlines()[-1].startswith("tench: ")
