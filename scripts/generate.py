@@ -19,6 +19,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from job.errors import TenchError, UsageError
 from job.spec import SOURCES, JobSpec, SpecModel
+from scripts.generate_chart import CHART, chart_readme, values_schema_json
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = "python -m scripts.generate"
@@ -87,6 +88,8 @@ GENERATED: dict[str, Callable[[str], str]] = {
     "job/torchvision.json": torchvision_json,
     "job/spec.schema.json": spec_schema_json,
     "README.md": readme,
+    f"{CHART}/values.schema.json": lambda text: values_schema_json(text, json.loads(spec_schema_json(""))),
+    f"{CHART}/README.md": lambda text: chart_readme(text, (ROOT / CHART / "values.yaml").read_text(encoding="utf-8")),
 }
 
 

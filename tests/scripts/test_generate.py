@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import generate
+from scripts import generate, generate_chart
 
 README = f"# Title\n\nBefore.\n\n{generate.BEGIN}\nold table\n{generate.END}\n\nAfter.\n"
 
@@ -14,6 +14,10 @@ README = f"# Title\n\nBefore.\n\n{generate.BEGIN}\nold table\n{generate.END}\n\n
 def root(tmp_path: Path) -> Path:
     (tmp_path / "job").mkdir()
     (tmp_path / "README.md").write_text(README)
+    chart = tmp_path / generate.CHART
+    chart.mkdir(parents=True)
+    (chart / "values.schema.json").write_text("{}")
+    (chart / "README.md").write_text(f"{generate_chart.BEGIN}\n{generate_chart.END}\n")
     return tmp_path
 
 
