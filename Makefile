@@ -44,9 +44,23 @@ format: setup ## Format the code and refresh generated files
 	$(BIN)/ruff format .
 	$(BIN)/python -m scripts.generate
 
+.PHONY: crds
+crds: setup ## Fetch KubeRay's CRDs, which the chart's tests compare with; needs Go
+	@$(BIN)/python -m scripts.kind.crds
+
 .PHONY: bench
 bench: setup ## Ours, the plain Ray Data pipeline, a DataLoader loop and a bare loop on the same images
 	@$(BIN)/python -m scripts.bench
+
+##@ On a cluster
+
+.PHONY: image
+image: setup ## Build the image, and say its size and what takes it
+	@$(BIN)/python -m scripts.kind.image
+
+.PHONY: kind-test
+kind-test: setup ## A kind cluster, KubeRay, S3 and GPUs by name, end to end; KEEP=1 leaves it for the next call
+	@$(BIN)/python -m scripts.kind $(TESTS)
 
 .PHONY: clean
 clean: ## Remove what the targets above made, but .venv

@@ -1,0 +1,33 @@
+"""The `tench` command as a user calls it, against the kind cluster and its bucket."""
+
+import subprocess
+import sys
+
+from scripts.kind.commands import environment
+
+COMMAND = [sys.executable, "-c", "from scripts.launcher.cli import main; main()"]
+# Wide, so that a sentence is not cut in two.
+WIDE = {"COLUMNS": "1000", "NO_COLOR": "1"}
+
+
+class Tench:
+    """In one namespace."""
+
+    def __init__(self, namespace, store):
+        self._where = ["--namespace", namespace.name]
+        self._environment = {**environment(), **store.environment, **WIDE}
+
+    def __call__(self, verb, *arguments, timeout_s=600):
+        return subprocess.run(
+            [*COMMAND, verb, *arguments, *self._where],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def start(self, verb, *arguments):
+        """One that goes on meanwhile."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([*COMMAND, verb, *arguments, *self._where], env=self._environment, **pipes)
