@@ -2,7 +2,7 @@
 #   docker build -t tench .
 ARG BASE_IMAGE=debian:bookworm-slim
 
-FROM ${BASE_IMAGE} AS base
+FROM ${BASE_IMAGE} AS dependencies
 # wget: KubeRay's probes call it. libgomp1: torch.
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates libgomp1 python3 wget \
@@ -11,25 +11,26 @@ RUN apt-get update \
 ENV PATH=/opt/tench/bin:$PATH
 RUN echo 'PATH=/opt/tench/bin:$PATH' >/etc/profile.d/tench.sh \
  && useradd --uid 1000 --user-group --create-home tench
-
-FROM base AS build
-ARG PIP_INDEX_URL
-ARG PIP_CERT
+COPY requirements/base.txt requirements/job.txt requirements/image.txt /opt/requirements/
+# One layer, for it has 6 GB: what makes the environment goes in the same breath, and the code is not in it.
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv \
- && python3 -m venv /opt/tench
-COPY requirements/base.txt requirements/job.txt requirements/image.txt /src/requirements/
-RUN cd /src/requirements && pip install --no-cache-dir --disable-pip-version-check -r base.txt -r job.txt -r image.txt
-# The package in a folder of its own, and so in a small layer; without the launcher, its command would lead nowhere.
+ && python3 -m venv /opt/tench \
+ && cd /opt/requirements \
+ && pip install --no-cache-dir --disable-pip-version-check -r base.txt -r job.txt -r image.txt \
+ && echo /opt/job >"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/job.pth" \
+ && apt-get purge --autoremove -y python3-venv \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
+
+FROM dependencies AS package
 COPY pyproject.toml README.md /src/
 COPY requirements /src/requirements
 COPY job /src/job
+# Without the launcher, which .dockerignore leaves out, its command would lead nowhere.
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --target /opt/job /src && rm -r /opt/job/bin
 
-FROM base
-COPY --from=build /opt/tench /opt/tench
-RUN echo /opt/job >"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/job.pth"
-COPY --from=build /opt/job /opt/job
+FROM dependencies
+COPY --from=package /opt/job /opt/job
 USER 1000:1000
 WORKDIR /home/tench
 CMD ["python", "-m", "job"]

@@ -3,7 +3,7 @@
     python -m scripts.kind [PYTEST ARGUMENTS]
 
 `KEEP=1` leaves the cluster for the next call, which loads only what changed. What failed leaves its traces in
-`build/kind/failure`.
+`build/kind/failures`.
 """
 
 import os
@@ -15,8 +15,7 @@ from job.console import end_with, log_to_stderr
 from job.errors import RunFailed
 from scripts.kind.cluster import down, up
 from scripts.kind.commands import check_programs, environment, step
-from scripts.kind.diagnosis import diagnose
-from scripts.kind.settings import BUILD
+from scripts.kind.settings import CLUSTER, FAILURES
 
 # Two at a time: one starts while the other computes.
 PYTEST = (
@@ -36,20 +35,20 @@ def main(arguments: list[str]) -> None:
         up()
         with step("the tests"):
             test(arguments)
+    except subprocess.CalledProcessError as error:
+        raise RunFailed(f"{' '.join(error.cmd)} ended with {error.returncode}; what it said is above") from error
     finally:
         if os.environ.get("KEEP"):
-            print("the cluster stays; remove it with: kind delete cluster --name tench", file=sys.stderr)
+            print("the cluster stays; remove it with: kind delete cluster --name " + CLUSTER, file=sys.stderr)
         else:
             down()
 
 
 def test(arguments: list[str]) -> None:
-    """Raises RunFailed, once what the cluster can tell is in a folder."""
+    """Raises RunFailed. A test that failed has told what its namespace knows, and left it in a folder."""
     command = [sys.executable, "-m", "pytest", *PYTEST, "-m", "e2e", *(arguments or ["tests/e2e"])]
-    if subprocess.run(command, env={**environment(), "TENCH_E2E": "1"}).returncode:
-        raise RunFailed(
-            f"the kind test failed; events, logs and the RayJobs' status are in {diagnose(BUILD / 'failure')}"
-        )
+    if subprocess.run(command, env=environment()).returncode:
+        raise RunFailed(f"the kind test failed; events, logs and the RayJobs' status are in {FAILURES}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a cluster can tell after a failure: printed in short, and left whole in a folder."""
+"""What a namespace can tell after a failure: printed in short, and left whole in a folder."""
 
 import json
 import subprocess
@@ -8,44 +8,43 @@ from typing import Any
 
 from scripts.kind.commands import environment
 
-KINDS = "rayjobs,rayclusters,pods,events"
-SHOWN_LINES = 40
+KINDS = "rayjobs,rayclusters,pods"
+SHOWN_LINES = 25
+DRIVER_LOG = "tail -n 2000 /tmp/ray/session_latest/logs/job-driver-*.log"
 
 
-def diagnose(folder: Path) -> Path:
-    """Of every namespace that a test made and that is still there; the folder."""
+def diagnose(namespace: str, folder: Path) -> None:
+    """Events, logs of every container and of the driver, and the RayJobs' status; never fails."""
     folder.mkdir(parents=True, exist_ok=True)
-    listed = json.loads(_say("kubectl", "get", "pods,rayjobs", "--all-namespaces", "--output=json") or '{"items": []}')
-    for namespace in sorted({item["metadata"]["namespace"] for item in listed["items"]}):
-        described = _say("kubectl", "describe", KINDS, "--namespace", namespace)
-        (folder / f"{namespace}.txt").write_text(described, encoding="utf-8")
+    where = f"--namespace={namespace}"
+    _tell(folder / "events.txt", _say("kubectl", "get", "events", where, "--sort-by=.lastTimestamp"))
+    (folder / "objects.txt").write_text(_say("kubectl", "describe", KINDS, where), encoding="utf-8")
+    listed = json.loads(_say("kubectl", "get", "pods,rayjobs", where, "--output=json") or '{"items": []}')
     for item in listed["items"]:
-        if item["kind"] == "Pod":
-            _keep_logs(folder, item["metadata"])
-        elif item.get("status", {}).get("jobDeploymentStatus") != "Complete":
-            _print_rayjob(item)
-    return folder
+        path = folder / f"{item['kind']}-{item['metadata']['name']}.txt".lower()
+        _tell(path, _logs(where, item["metadata"]) if item["kind"] == "Pod" else _status(item))
+    print(f"-- all of it is in {folder}", file=sys.stderr)
 
 
-def _keep_logs(folder: Path, pod: dict[str, Any]) -> None:
-    name = (f"--namespace={pod['namespace']}", pod["name"])
-    logs = _say("kubectl", "logs", *name, "--all-containers", "--tail=2000")
+def _tell(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    print(f"-- the end of {path}", *text.splitlines()[-SHOWN_LINES:], sep="\n", file=sys.stderr)
+
+
+def _logs(where: str, pod: dict[str, Any]) -> str:
+    logs = _say("kubectl", "logs", where, pod["name"], "--all-containers", "--tail=2000")
     if pod.get("labels", {}).get("ray.io/node-type") == "head":
-        driver = "tail -n 2000 /tmp/ray/session_latest/logs/job-driver-*.log"
-        logs += _say("kubectl", "exec", *name, "--container=ray-head", "--", "bash", "-c", driver)
-    (folder / f"{pod['namespace']}-{pod['name']}.log").write_text(logs, encoding="utf-8")
+        logs += _say("kubectl", "exec", where, pod["name"], "--container=ray-head", "--", "bash", "-c", DRIVER_LOG)
+    return logs
 
 
-def _print_rayjob(rayjob: dict[str, Any]) -> None:
+def _status(rayjob: dict[str, Any]) -> str:
     status = rayjob.get("status", {})
-    print(f"-- RayJob {rayjob['metadata']['namespace']}/{rayjob['metadata']['name']}", file=sys.stderr)
-    text = json.dumps(
-        {key: status.get(key) for key in ("jobDeploymentStatus", "jobStatus", "reason", "message")}, indent=1
-    )
-    print("\n".join(text.splitlines()[-SHOWN_LINES:]), file=sys.stderr)
+    told = {key: status.get(key) for key in ("jobDeploymentStatus", "jobStatus", "reason", "message")}
+    return json.dumps(told, indent=1).replace("\\n", "\n")
 
 
 def _say(*command: str) -> str:
-    """What a command says, right or wrong: a diagnosis does not fail."""
+    """What a command says, right or wrong."""
     done = subprocess.run(command, text=True, capture_output=True, env=environment())
     return done.stdout + done.stderr if done.returncode else done.stdout

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 BUILD = Path("build/kind")
+FAILURES = BUILD / "failures"
 KUBECONFIG = (BUILD / "kubeconfig").resolve()
 CLUSTER = os.environ.get("KIND_CLUSTER", "tench")
 NODE = f"{CLUSTER}-control-plane"

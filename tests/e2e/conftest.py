@@ -17,6 +17,24 @@ def pytest_collection_modifyitems(items):
             item.add_marker("e2e")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What failed tells what its namespaces know, before they go."""
+    report = yield
+    if report.failed and call.when == "call":
+        from e2e_kube import Namespace
+
+        from scripts.kind.diagnosis import diagnose
+        from scripts.kind.settings import FAILURES
+
+        for argument in item.funcargs.values():
+            for value in argument.values() if isinstance(argument, dict) else [argument]:
+                namespace = getattr(value, "namespace", value)
+                if isinstance(namespace, Namespace):
+                    diagnose(namespace.name, FAILURES / namespace.name)
+    return report
+
+
 @pytest.fixture(scope="session")
 def store():
     from e2e_store import Store

@@ -45,7 +45,7 @@ def call(*command, stdin=None):
     return done.stdout
 
 
-def wait_for(what, condition, timeout_s=180, poll_s=1.0):
+def wait_for(what, condition, timeout_s=300, poll_s=1.0):
     """What `condition` returns, as soon as it is true."""
     deadline = time.monotonic() + timeout_s
     while not (found := condition()):
@@ -112,7 +112,7 @@ class Release:
             selector += f",app.kubernetes.io/component={component}"
         return self.namespace.items("pods", f"--selector={selector}")
 
-    def finished(self, timeout_s=300):
+    def finished(self, timeout_s=500):
         """The status, once it is final."""
         return wait_for(
             f"{self.name} to finish",
@@ -120,14 +120,18 @@ class Release:
             timeout_s,
         )
 
-    def succeeded(self, timeout_s=300):
+    def succeeded(self, timeout_s=500):
         status = self.finished(timeout_s)
         assert (status["jobDeploymentStatus"], status["jobStatus"]) == ("Complete", "SUCCEEDED"), status
         return status
 
-    def running(self, timeout_s=180):
+    def running(self, timeout_s=300):
         """As soon as the driver runs."""
-        return wait_for(f"{self.name} to run", lambda: self.status().get("jobStatus") == "RUNNING", timeout_s)
+        states = ("RUNNING", "SUCCEEDED", "FAILED")
+        found = wait_for(
+            f"{self.name} to run", lambda: (s := self.status().get("jobStatus")) in states and s, timeout_s
+        )
+        assert found == "RUNNING", self.status()
 
     def exec_in_head(self, *command):
         (head,) = self.pods("head")

@@ -1,6 +1,7 @@
 """The bucket of the kind test: demo images and weights in, runs out."""
 
 import json
+import os
 from io import BytesIO
 
 import boto3
@@ -9,7 +10,8 @@ import pyarrow.parquet as pq
 
 from scripts.kind.settings import ACCESS_KEY, BUCKET, SECRET_KEY
 
-RUNS = f"s3://{BUCKET}/runs"
+PREFIX = f"runs/{os.urandom(4).hex()}"  # a kept cluster still has an earlier call's runs, and they would be complete
+RUNS = f"s3://{BUCKET}/{PREFIX}"
 
 
 class Store:
@@ -40,10 +42,10 @@ class Store:
 
     def shards(self, run_id):
         """Committed shards of a run, as `objects` tells them."""
-        return self.objects(f"runs/{run_id}/predictions/")
+        return self.objects(f"{PREFIX}/{run_id}/predictions/")
 
     def predictions(self, run_id):
         return pa.concat_tables(pq.read_table(BytesIO(self.read(key))) for key in sorted(self.shards(run_id)))
 
     def success(self, run_id):
-        return json.loads(self.read(f"runs/{run_id}/_SUCCESS"))
+        return json.loads(self.read(f"{PREFIX}/{run_id}/_SUCCESS"))

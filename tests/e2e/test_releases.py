@@ -5,6 +5,7 @@ import json
 import pytest
 from e2e_jobs import LONG
 from e2e_kube import Release, merge, wait_for
+from e2e_store import PREFIX
 
 CALL = """
 import urllib.request, urllib.error
@@ -85,4 +86,4 @@ def test_uninstalled_in_mid_run_it_leaves_nothing_but_valid_shards(release: Rele
         == len(store.predictions(run_id))
         == 30 * len(store.shards(run_id))
     )
-    assert f"runs/{run_id}/_SUCCESS" not in store.keys(f"runs/{run_id}/")
+    assert f"{PREFIX}/{run_id}/_SUCCESS" not in store.keys(f"{PREFIX}/{run_id}/")
