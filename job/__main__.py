@@ -11,9 +11,15 @@ def main(arguments: list[str]) -> None:
     console = log_to_stderr(verbose=False)
     if not 1 <= len(arguments) <= 2:
         raise UsageError(f"python -m job takes SPEC and perhaps RUN_ID (got {arguments!r})")
+    from job.driver_log import keep_log
+    from job.plan import run_paths
     from job.run import run
 
-    result = run(load_spec(arguments[0]), arguments[1] if len(arguments) == 2 else None, None, console)
+    spec, run_id = load_spec(arguments[0]), arguments[1] if len(arguments) == 2 else None
+    keep_log(run_paths(spec, run_id))
+    result = run(spec, run_id, None, console)
+    for line in result.summary():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     print(result.paths.uri)
 
 

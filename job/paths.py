@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 PREDICTIONS = "predictions/"
+LOGS = "logs/"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class RunPaths:
 
     def predictions(self, shard: int) -> str:
         return f"{PREDICTIONS}shard-{shard:05d}.parquet"
+
+    def log(self, attempt: str) -> str:
+        """What the driver of an attempt printed; `attempt` sorts by time."""
+        return f"{LOGS}driver-{attempt}.log"
 
     def shard_of(self, key: str) -> int | None:
         """The shard that a key holds the predictions of; None for any other object."""

@@ -153,7 +153,7 @@ def rows_dataset(work: Work) -> "Dataset":
         compute=ActorPoolStrategy(size=work.compute.concurrency),
         num_cpus=work.compute.cpus_per_replica,
         num_gpus=gpus or None,
-        max_restarts=-1,  # as Ray Data has it anyway; an argument that decoding has not keeps the two from being fused
+        memory=1,  # a byte that decoding does not ask for: Ray Data fuses stages that ask for the same
     )
 
 

@@ -5,7 +5,8 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Protocol
 
@@ -21,7 +22,8 @@ _opening = threading.Lock()
 class Objects(Protocol):
     """One bucket's requests, by whole key, each tried once.
 
-    Each raises FileNotFoundError, FileExistsError, TransientError or StoreError; only `list` does its own retries.
+    Each raises FileNotFoundError, FileExistsError, TransientError or StoreError; only `list` and `folders` do
+    their own retries.
     """
 
     def get(self, key: str) -> bytes: ...
@@ -29,6 +31,8 @@ class Objects(Protocol):
     def head(self, key: str) -> Entry: ...
     def put(self, key: str, data: bytes, create: bool) -> str: ...
     def list(self, prefix: str) -> Iterator[pa.Table]: ...
+    def folders(self, prefix: str) -> Sequence[str]: ...
+    def delete(self, key: str) -> None: ...
 
 
 class BucketFolder:
@@ -52,6 +56,9 @@ class BucketFolder:
             table = table.set_column(0, "key", keys)
             # The object that some tools make to show an empty folder.
             yield table.filter(pc.not_equal(keys, "")) if self._prefix else table
+
+    def folders(self) -> Sequence[str]:
+        return [each.removeprefix(self._prefix).rstrip("/") for each in self._objects.folders(self._prefix)]
 
     def read(self, key: str) -> bytes:
         return retry(self._policy, self._name(key), lambda: self._objects.get(self._prefix + key))
@@ -89,6 +96,10 @@ class BucketFolder:
 
     def put(self, key: str, data: bytes) -> str:
         return retry(self._policy, self._name(key), lambda: self._objects.put(self._prefix + key, data, create=False))
+
+    def delete(self, key: str) -> None:
+        with suppress(FileNotFoundError):
+            retry(self._policy, self._name(key), lambda: self._objects.delete(self._prefix + key))
 
     def _name(self, key: str) -> str:
         return f"{self.uri}/{key}"

@@ -46,6 +46,9 @@ class Folder(Protocol):
         A local file that cannot be looked at (a dangling link) has a null size. Nothing there is no error.
         """
 
+    def folders(self) -> Sequence[str]:
+        """The names right below this folder that have objects below them, in bytewise order."""
+
     def read(self, key: str) -> bytes:
         """The object's bytes. Raises FileNotFoundError, or StoreError once retries are spent."""
 
@@ -60,3 +63,6 @@ class Folder(Protocol):
 
     def put(self, key: str, data: bytes) -> str:
         """Write an object, replacing one that is there, whole or not at all; its etag."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object. Nothing there is no error."""

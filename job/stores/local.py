@@ -4,7 +4,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 
 import pyarrow as pa
@@ -36,6 +37,15 @@ class LocalFolder:
         keys = _walk(self.uri, top, prefix, frozenset())
         while batch := list(islice(keys, ROWS_PER_TABLE)):
             yield listing([(key, *entry) for key in batch if (entry := _stat(self._path(key))) is not None])
+
+    def folders(self) -> Sequence[str]:
+        try:
+            names = _sorted_names(self.uri).to_pylist()
+        except OSError as error:
+            if error.errno in _NOTHING_THERE:
+                return []
+            raise _translate(error, self.uri) from error
+        return [name[:-1] for name in names if name.endswith("/")]
 
     def read(self, key: str) -> bytes:
         path = self._path(key)
@@ -81,6 +91,22 @@ class LocalFolder:
         except OSError as error:
             os.unlink(temporary)
             raise _translate(error, path) from error
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        try:
+            os.unlink(path)
+            self._remove_empty(os.path.dirname(path))
+        except OSError as error:
+            if error.errno not in _NOTHING_THERE:
+                raise _translate(error, path) from error
+
+    def _remove_empty(self, folder: str) -> None:
+        """As in a bucket, a folder without objects is none."""
+        with suppress(OSError):  # the first that is not empty
+            while folder.startswith(self.uri):
+                os.rmdir(folder)
+                folder = os.path.dirname(folder)
 
     def _path(self, key: str) -> str:
         return f"{self.uri.removesuffix('/')}/{key}"

@@ -5,7 +5,7 @@ pass is raised as `TransientError`.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -90,6 +90,18 @@ class ObstoreObjects:
                 raise StoreError(f"{self._root}: there is no such bucket") from error
             translated = self._translate(error, prefix)
             raise StoreError(str(translated)) from error
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        try:
+            return sorted(obstore.list_with_delimiter(self._lister, prefix.rstrip("/") or None)["common_prefixes"])
+        except Exception as error:
+            raise StoreError(str(self._translate(error, prefix))) from error
+
+    def delete(self, key: str) -> None:
+        try:
+            obstore.delete(self._writer, self._plain(key))
+        except Exception as error:
+            raise self._translate(error, key) from error
 
     def _plain(self, key: str) -> str:
         if not is_plain(key):

@@ -9,7 +9,7 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from email.message import Message
 from functools import cached_property
@@ -66,6 +66,12 @@ class S3Objects:
 
     def list(self, prefix: str) -> Iterator[pa.Table]:
         return self._odd.list(prefix)
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        return self._odd.folders(prefix)
+
+    def delete(self, key: str) -> None:
+        self._odd.delete(key)  # obstore POSTs even one key as a list, which not every store takes
 
     @cached_property
     def _odd(self) -> "BotoObjects":

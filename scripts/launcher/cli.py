@@ -6,23 +6,27 @@ A command's module is imported when it is called, so that `tench --help` loads n
 import logging
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from job.console import end_with, log_to_stderr
+from scripts.launcher import options as given
+
+if TYPE_CHECKING:
+    from scripts.launcher.target import Target
 
 app = typer.Typer(
     name="tench",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 the run failed; 2 the spec or the call is wrong; 3 preflight failed, nothing started; "
-    "130 Ctrl-C."
+    "4 waiting ended, the run goes on; 130 Ctrl-C."
 )
 
 
@@ -31,6 +35,14 @@ class OutputFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class FileFormat(StrEnum):
+    """What predictions are collected as."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    JSONL = "jsonl"
 
 
 class EngineName(StrEnum):
@@ -53,6 +65,19 @@ Engine = Annotated[
         help="Threads in this process, or Ray. Default: ray inside a Ray job or with RAY_ADDRESS, else local.",
     ),
 ]
+To = Annotated[str | None, typer.Option("--to", metavar="FOLDER", help="Default: a folder of the run's name, here.")]
+Format = Annotated[FileFormat, typer.Option("--format", help="What the predictions become.")]
+Merge = Annotated[
+    int | None,
+    typer.Option("--merge", metavar="[N]", min=1, help="Make one file, or N, of the run's many."),
+]
+Where = Annotated[
+    str | None,
+    typer.Option("--where", metavar="CONDITION", help='Keep the rows of which this SQL is true: "error is null".'),
+]
+Partial = Annotated[
+    bool, typer.Option("--partial", help="Take what is there of an unfinished run; say what is missing.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show debug messages, and the traceback of an error.")]
 
 
@@ -60,9 +85,10 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show debug messa
 def options(verbose: Verbose = False) -> None:
     """Batch image inference: one YAML file in, every image out exactly once."""
     log_to_stderr(verbose)
+    logging.getLogger("scripts").setLevel(logging.getLogger("job").level)
 
 
-@app.command()
+@app.command(epilog="Example: tench run job.yaml --engine local")
 def run(spec: SpecPath, run_id: RunId = None, engine: Engine = None, output: Output = OutputFormat.TEXT) -> None:
     """Run a spec on this machine, or resume it; print the run's folder."""
     from scripts.launcher import cmd_run
@@ -70,25 +96,226 @@ def run(spec: SpecPath, run_id: RunId = None, engine: Engine = None, output: Out
     _finish(lambda: cmd_run.run(spec, run_id, engine, as_json=output is OutputFormat.JSON))
 
 
-@app.command()
-def plan(spec: SpecPath, run_id: RunId = None, output: Output = OutputFormat.TEXT) -> None:
-    """Say what a run would do, and what it would skip; start and write nothing."""
-    from scripts.launcher import cmd_plan
-
-    _finish(lambda: cmd_plan.run(spec, run_id, as_json=output is OutputFormat.JSON))
-
-
-@app.command()
-def verify(
-    uri: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")], output: Output = OutputFormat.TEXT
+@app.command(epilog="Example: tench plan job.yaml -f cluster.yaml --images-per-second 900")
+def plan(
+    spec: SpecPath,
+    run_id: RunId = None,
+    context: given.Context = None,
+    namespace: given.Namespace = None,
+    files: given.Files = None,
+    sets: given.Sets = None,
+    chart: given.Chart = None,
+    images_per_second: given.ImagesPerSecond = None,
+    force: given.Force = False,
+    output: Output = OutputFormat.TEXT,
 ) -> None:
-    """Check a finished run against its plan: every file, every row."""
+    """Say what a run would do, and what it would skip; start nothing.
+
+    With values, a profile or a context it also says what the cluster says, and writes and removes one small object to
+    see whether the output can be written. What would make the run hang or fail is exit code 3.
+    """
+    from scripts.launcher import cmd_plan
+    from scripts.launcher.profile import has_profile
+
+    as_json = output is OutputFormat.JSON
+    target = _target(context, namespace, files, sets, chart)
+    if target.is_given or has_profile():
+        _finish(lambda: cmd_plan.run_for_cluster(spec, run_id, as_json, target, images_per_second, force))
+    _finish(lambda: cmd_plan.run(spec, run_id, as_json))
+
+
+@app.command(epilog="Example: tench submit job.yaml -f cluster.yaml --watch")
+def submit(
+    spec: SpecPath,
+    run_id: RunId = None,
+    context: given.Context = None,
+    namespace: given.Namespace = None,
+    files: given.Files = None,
+    sets: given.Sets = None,
+    chart: given.Chart = None,
+    images_per_second: given.ImagesPerSecond = None,
+    yes: given.Yes = False,
+    force: given.Force = False,
+    dry_run: given.DryRun = False,
+    upgrade: given.Upgrade = False,
+    watch: given.Watch = False,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Run a spec on a cluster, or resume it.
+
+    Plans, asks, calls helm install, and prints the run id. The same call again finds the run that is there, and with
+    --watch watches it.
+    """
+    from scripts.launcher import cmd_submit
+
+    wishes = cmd_submit.Wishes(images_per_second, yes, force, dry_run, upgrade, watch, output is OutputFormat.JSON)
+    target = _target(context, namespace, files, sets, chart)
+    _finish(lambda: cmd_submit.run(spec, run_id, target, wishes))
+
+
+@app.command(epilog="Example: tench watch imagenette-3f2a9c1e --timeout 3600")
+def watch(
+    run: given.RunName,
+    context: given.Context = None,
+    namespace: given.Namespace = None,
+    timeout_s: given.Timeout = None,
+) -> None:
+    """Show a run until it ends, and why it does not move; end with its exit code.
+
+    Ctrl-C leaves it running. Exit codes: 0 it succeeded; 1 it failed, or was stopped; 4 the time is over, it goes on.
+    """
+    from scripts.launcher import cmd_watch
+
+    _finish(lambda: cmd_watch.run(_target(context, namespace).kube(), run, timeout_s))
+
+
+@app.command(epilog="Example: tench status imagenette-3f2a9c1e -o json")
+def status(
+    run: given.RunOrFolder,
+    context: given.Context = None,
+    namespace: given.Namespace = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Say where a run is, how far, and why it does not move."""
+    from scripts.launcher import cmd_status
+
+    _finish(lambda: cmd_status.run(_target(context, namespace), run, as_json=output is OutputFormat.JSON))
+
+
+@app.command("list", epilog="Example: tench list -n vision")
+def list_runs(
+    context: given.Context = None, namespace: given.Namespace = None, output: Output = OutputFormat.TEXT
+) -> None:
+    """List a namespace's runs with their outcome, also those whose cluster is gone."""
+    from scripts.launcher import cmd_list
+
+    _finish(lambda: cmd_list.run(_target(context, namespace).kube(), as_json=output is OutputFormat.JSON))
+
+
+@app.command(epilog="Example: tench logs imagenette-3f2a9c1e -f")
+def logs(
+    run: given.RunOrFolder,
+    context: given.Context = None,
+    namespace: given.Namespace = None,
+    pods: given.Pods = None,
+    workers: given.Workers = False,
+    follow: given.Follow = False,
+    tail: given.Tail = None,
+) -> None:
+    """Print the driver's log, or pods'; the driver's is kept in the run's folder when its pod is gone."""
+    from scripts.launcher import cmd_logs
+
+    _finish(lambda: cmd_logs.run(_target(context, namespace), run, pods or [], workers, follow, tail))
+
+
+@app.command(epilog="Example: tench cancel imagenette-3f2a9c1e")
+def cancel(run: given.RunName, context: given.Context = None, namespace: given.Namespace = None) -> None:
+    """Stop a run and keep what is committed.
+
+    Prints the run id, once its pods are gone. Submitting the spec again resumes the run.
+    """
+    from scripts.launcher import cmd_cancel
+
+    _finish(lambda: cmd_cancel.run(run, _target(context, namespace)))
+
+
+@app.command(epilog="Example: tench render job.yaml -f cluster.yaml -n vision --to manifests/")
+def render(
+    spec: SpecPath,
+    run_id: RunId = None,
+    namespace: given.Namespace = None,
+    files: given.Files = None,
+    sets: given.Sets = None,
+    chart: given.Chart = None,
+    to: given.ManifestTo = None,
+) -> None:
+    """Write a run's manifests for Git: the plain objects.
+
+    Prints them, or with --to the path of the file. No cluster is asked.
+    """
+    from scripts.launcher import cmd_render
+
+    _finish(lambda: cmd_render.run(spec, run_id, _target(None, namespace, files, sets, chart), to))
+
+
+@app.command(epilog="Example: tench gc --older-than 30d --data s3://results/runs --dry-run")
+def gc(
+    context: given.Context = None,
+    namespace: given.Namespace = None,
+    older_than: given.OlderThan = "7d",
+    data: given.Data = None,
+    yes: given.Yes = False,
+    dry_run: given.DryGc = False,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Remove RayJobs of long ago, and abandoned folders.
+
+    Shows them first. A folder (--data) is abandoned that has a plan, no _SUCCESS and no RayJob, and that no driver
+    touched for so long.
+    """
+    from scripts.launcher import cmd_gc
+
+    as_json = output is OutputFormat.JSON
+    _finish(lambda: cmd_gc.run(_target(context, namespace), older_than, data, yes, dry_run, as_json))
+
+
+class _MergeOfOne(TyperCommand):
+    """Reads `--merge` without a number as `--merge 1`, which typer has no way to say."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        filled = []
+        for arg, following in zip(args, [*args, ""][1:], strict=True):
+            filled += [arg, "1"] if arg == "--merge" and not following.isdigit() else [arg]
+        return super().parse_args(ctx, filled)
+
+
+@app.command(cls=_MergeOfOne, epilog="Example: tench collect s3://results/runs/imagenette-3f2a9c1e --to results/")
+def collect(
+    run: given.RunOrFolder,
+    to: To = None,
+    merge: Merge = None,
+    file_format: Format = FileFormat.PARQUET,
+    where: Where = None,
+    partial: Partial = False,
+    context: given.Context = None,
+    namespace: given.Namespace = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Bring a run's predictions here, checked; the same call resumes; print the folder."""
+    from scripts.launcher import cmd_collect
+    from scripts.launcher.collect.form import Form
+
+    form = Form(file_format, merge, where)
+    target = _target(context, namespace)
+    _finish(lambda: cmd_collect.run(target, run, to, form, partial, as_json=output is OutputFormat.JSON))
+
+
+@app.command(epilog="Example: tench verify s3://results/runs/imagenette-3f2a9c1e")
+def verify(
+    run: given.RunOrFolder,
+    context: given.Context = None,
+    namespace: given.Namespace = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Check a finished run against its plan, without downloading it: every file, every row."""
     from scripts.launcher import cmd_verify
 
-    _finish(lambda: cmd_verify.run(uri, as_json=output is OutputFormat.JSON))
+    _finish(lambda: cmd_verify.run(_target(context, namespace), run, as_json=output is OutputFormat.JSON))
 
 
-def _finish(command: Callable[[], None]) -> None:
+def _target(
+    context: str | None,
+    namespace: str | None,
+    files: list[str] | None = None,
+    sets: list[str] | None = None,
+    chart: str | None = None,
+) -> "Target":
+    from scripts.launcher.target import Target
+
+    return Target(context, namespace, tuple(files or ()), tuple(sets or ()), chart)
+
+
+def _finish(command: Callable[[], None]) -> NoReturn:
     end_with(command, verbose=logging.getLogger("job").isEnabledFor(logging.DEBUG))
 
 

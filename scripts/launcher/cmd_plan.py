@@ -1,4 +1,7 @@
-"""`tench plan`: what a run would do."""
+"""`tench plan`: what a run would do, and what a cluster says of it."""
+
+import json
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -6,6 +9,9 @@ from rich.text import Text
 
 from job.specfile import load_spec
 from job.survey import Survey, survey
+
+if TYPE_CHECKING:
+    from scripts.launcher.target import Target
 
 LISTED_CLASSES = 12
 
@@ -18,6 +24,29 @@ def run(spec_path: str, run_id: str | None, as_json: bool) -> None:
         return
     Console(stderr=True).print(survey_to_table(found))
     print(found.run_id)
+
+
+def run_for_cluster(
+    spec_path: str,
+    run_id: str | None,
+    as_json: bool,
+    target: "Target",
+    images_per_second: float | None,
+    force: bool,
+) -> None:
+    """As `run`, with what the cluster says. Raises PreflightError where that would make the run hang or fail."""
+    from scripts.launcher.proposal import draft, propose
+
+    console = Console(stderr=True)
+    proposal = propose(draft(load_spec(spec_path), run_id, target), images_per_second, console)
+    if as_json:
+        found = proposal.survey.model_dump() if proposal.survey else {"run_id": proposal.draft.release.name}
+        print(json.dumps({**found, "cluster": proposal.to_json()}, indent=1))
+    else:
+        proposal.show(console)
+    proposal.check(force)
+    if not as_json:
+        print(proposal.draft.release.name)
 
 
 def survey_to_table(found: Survey) -> Table:

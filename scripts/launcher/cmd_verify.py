@@ -3,11 +3,13 @@
 import sys
 
 from job.verify import verify
+from scripts.launcher.target import Target
+from scripts.launcher.watching.run import folder_uri
 
 
-def run(uri: str, as_json: bool) -> None:
+def run(target: Target, word: str, as_json: bool) -> None:
     """Prints the run's folder on stdout, or with `as_json` the counts. Raises RunFailed."""
-    found = verify(uri)
+    found = verify(folder_uri(word, target.kube))
     print(
         f"{found.rows:,} rows in {found.files:,} files, each once and in order; {found.failed:,} failed",
         file=sys.stderr,

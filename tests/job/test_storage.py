@@ -134,6 +134,39 @@ def test_a_listing_has_sizes_and_the_etags_that_writing_gave(folder):
     assert folder.head("a") == Entry("a", 1, etags["a"])
 
 
+def test_what_is_deleted_is_gone_and_nothing_else(folder):
+    for name in [*ODD_NAMES, "a/b/c/too"]:
+        folder.create(name, b"x")
+
+    for name in ODD_NAMES:
+        folder.delete(name)
+
+    assert keys_of(folder) == ["a/b/c/too"]
+    folder.delete("a/b/c/too")
+    folder.delete("a/b/c/too")
+    folder.delete("never/there")
+    assert keys_of(folder) == []
+    assert folder.folders() == []
+
+
+def test_folders_are_the_names_right_below(folder):
+    assert folder.folders() == []
+    for name in ["file", "a-b/c", "a/b/c", "a/d", "ünï é%20/x", "z/deep/er/x"]:
+        folder.create(name, b"x")
+
+    assert folder.folders() == ["a-b", "a", "z", "ünï é%20"]
+
+
+def test_a_delete_outlasts_what_passes(flaky, s3):
+    s3.put("x", b"x")
+    flaky.fail(503, "reset", method="DELETE")
+
+    open_folder(s3.uri, QUICK).delete("x")
+
+    assert flaky.requests["DELETE"] == 3
+    assert keys_of(open_folder(s3.uri, QUICK)) == []
+
+
 def test_a_prefix_selects_whole_folders_and_parts_of_names(folder):
     for name in ["p/shard-0", "p/shard-1", "p/other", "pp/shard-0", "q"]:
         folder.put(name, b"x")
@@ -511,3 +544,12 @@ def test_stores_without_a_client_of_ours_keep_the_same_promises():
     for key in ["new\nline.jpg", "a//b", "folder/"]:
         with pytest.raises(StoreError, match="is not read from this store; rename it"):
             folder.read(key)
+    folder.delete("a-b")
+    assert set(keys_of(folder)) == {*names} - {"a-b"}
+    assert folder.folders() == ["a", "ünï"]
+
+
+def test_a_secret_in_a_uri_is_not_repeated():
+    with pytest.raises(StoreError, match="s3://…@bucket/key: the URI of a bucket is") as caught:
+        open_folder("s3://AKIA:hush@bucket/key")
+    assert "hush" not in str(caught.value)

@@ -1,6 +1,8 @@
 """The `tench` command as a user meets it: what goes to stdout, what to stderr, and with which exit code."""
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 
@@ -124,12 +126,43 @@ def test_more_gpus_than_there_are_is_exit_3(job):
 def test_the_options_are_few_and_stay_as_promised():
     commands = typer.main.get_command(app).commands
     options = {name: sorted(o for p in command.params for o in p.opts) for name, command in commands.items()}
+    cluster, output = ["--context", "--namespace", "-n"], ["--output", "-o"]
+    values = ["--chart", "--set", "--values", "-f"]
+    spec = ["--run-id", "spec"]
+    asked = ["--force", "--images-per-second"]
     assert options == {
         "run": ["--engine", "--output", "--run-id", "-o", "spec"],
-        "plan": ["--output", "--run-id", "-o", "spec"],
-        "collect": ["--format", "--merge", "--output", "--partial", "--to", "--where", "-o", "uri"],
-        "verify": ["--output", "-o", "uri"],
+        "plan": sorted([*spec, *cluster, *values, *asked, *output]),
+        "submit": sorted(
+            [*spec, *cluster, *values, *asked, *output, "--dry-run", "--upgrade", "--watch", "--yes", "-y"]
+        ),
+        "watch": sorted([*cluster, "--timeout", "run"]),
+        "status": sorted([*cluster, *output, "run"]),
+        "list": sorted([*cluster, *output]),
+        "logs": sorted([*cluster, "--follow", "--tail", "--worker", "--workers", "-f", "run"]),
+        "cancel": sorted([*cluster, "run"]),
+        "render": sorted([*spec, "--namespace", "-n", *values, "--to"]),
+        "gc": sorted([*cluster, *output, "--data", "--dry-run", "--older-than", "--yes", "-y"]),
+        "collect": [
+            *("--context", "--format", "--merge", "--namespace", "--output", "--partial", "--to", "--where"),
+            *("-n", "-o", "run"),
+        ],
+        "verify": ["--context", "--namespace", "--output", "-n", "-o", "run"],
     }
+
+
+def test_every_command_has_an_example_that_it_takes():
+    for name, command in typer.main.get_command(app).commands.items():
+        program, called, *arguments = shlex.split(command.epilog.removeprefix("Example: "))
+        assert (program, called) == ("tench", name)
+        command.make_context(name, arguments)
+
+
+def test_a_shell_can_complete_the_commands(tmp_path):
+    asked = {"_TENCH_COMPLETE": "complete_bash", "COMP_WORDS": "tench ca", "COMP_CWORD": "1"}
+    command = [sys.executable, "-c", "from scripts.launcher.cli import main; main()"]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **asked}, capture_output=True, text=True)
+    assert done.stdout.split() == ["cancel"]
 
 
 def test_verbose_adds_the_traceback_and_keeps_the_exit_code(tmp_path):

@@ -1,0 +1,95 @@
+"""The collector: brings shards into a target, as they are or made into another form on the way.
+
+Downloads go on side by side and are taken in order; what is made of them is written meanwhile, by one thread.
+"""
+
+import os
+import shutil
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from job.sink import Committed
+from job.storage import Folder
+from job.stores.ranges import RangeFile
+from scripts.launcher.collect.ahead import in_order
+from scripts.launcher.collect.download import download, unreadable
+from scripts.launcher.collect.form import Form
+from scripts.launcher.collect.outputs import Maker, Output, plan_outputs
+from scripts.launcher.collect.progress import Progress
+from scripts.launcher.collect.target import HIDDEN, Target, Whole
+from scripts.launcher.collect.where import Where
+
+THREADS = 32  # most of a shard's time is a store's answer
+SHARDS = f"{HIDDEN}/shards"  # what other files are made of, until those are whole
+
+
+class Collector:
+    """Collects the committed `files` of a run. Raises UsageError where the form does not suit their columns."""
+
+    def __init__(self, folder: Folder, files: Sequence[Committed], form: Form) -> None:
+        self.downloaded_bytes = 0
+        self._folder, self._files, self._form = folder, files, form
+        self._outputs: list[Output] = []
+        if files and not form.is_the_runs_own:
+            self._outputs = plan_outputs(files, form.merge, form.format)
+            self._schema = _read_schema(folder, files[0])
+            self._where = None if form.where is None else Where(form.where, self._schema)
+
+    def collect(self, target: Target, console: Console, keep_shards: bool) -> list[Whole]:
+        """Every file that the target is to hold, whole. `keep_shards` spares the next call their download."""
+        if self._outputs:
+            return self._make(target, console, keep_shards)
+        names = {file: file.file for file in self._files}
+        progress = self._open_progress(target, names, console, rows=0)
+        with progress, closing(self._download(target, names, progress)) as downloads:
+            return list(downloads)
+
+    def _make(self, target: Target, console: Console, keep_shards: bool) -> list[Whole]:
+        there = {output.name: target.find(output.name, output.origin) for output in self._outputs}
+        pieces = [piece for output in self._outputs if not there[output.name] for piece in output.pieces]
+        names = {piece.file: f"{SHARDS}/{os.path.basename(piece.file.file)}" for piece in pieces}
+        progress = self._open_progress(target, names, console, rows=sum(piece.rows for piece in pieces))
+        maker = Maker(target, self._schema, self._form.format, self._where)
+        with progress, closing(self._download(target, names, progress)) as downloads:
+            opened: dict[Committed, Path] = {}
+
+            def open_shard(file: Committed) -> Path:
+                # Outputs take shards in the order of the downloads, and one twice where it is divided.
+                if file not in opened:
+                    opened[file] = target.path / next(downloads).file
+                return opened[file]
+
+            made = [there[output.name] or maker.make(output, open_shard, progress.wrote) for output in self._outputs]
+        if not keep_shards:
+            shutil.rmtree(target.path / SHARDS, ignore_errors=True)
+        return made
+
+    def _download(
+        self, target: Target, names: Mapping[Committed, str], progress: Progress
+    ) -> Generator[Whole, None, None]:
+        """The files under their names, in order; one that is there is not read again."""
+
+        def bring(item: tuple[Committed, str]) -> Whole:
+            file, name = item
+            return target.find(name, file.etag) or download(self._folder, file, target, name, progress.downloaded)
+
+        return in_order(bring, names.items(), min(THREADS, len(names)))
+
+    def _open_progress(self, target: Target, names: Mapping[Committed, str], console: Console, rows: int) -> Progress:
+        total = sum(file.bytes for file in names)
+        self.downloaded_bytes = sum(file.bytes for file, name in names.items() if not target.find(name, file.etag))
+        return Progress(console, total, total - self.downloaded_bytes, rows)
+
+
+def _read_schema(folder: Folder, file: Committed) -> pa.Schema:
+    """The columns, by range."""
+    try:
+        schema = pq.ParquetFile(RangeFile(folder, file.file, file.bytes)).schema_arrow
+    except (pa.ArrowInvalid, OSError) as error:
+        raise unreadable(f"{folder.uri}/{file.file}", error) from error
+    return schema.remove_metadata()

@@ -1,0 +1,55 @@
+"""Downloads: one shard's file, brought here under a name of no consequence, checked, and only then given its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from job.errors import RunFailed
+from job.sink import Committed
+from job.storage import Folder
+from scripts.launcher.collect.target import Target, Whole
+
+PART_BYTES = 4 << 20  # what each download holds, and what a broken connection loses
+
+Advance = Callable[[int], None]
+
+
+def download(folder: Folder, file: Committed, target: Target, name: str, advance: Advance) -> Whole:
+    """The file in the target, under `name`, whole. `advance` is told of bytes as they come.
+
+    Raises RunFailed where it is not what was listed, StoreError once retries are spent.
+    """
+    temporary = target.temporary()
+    with temporary.open("wb") as out:
+        for start in range(0, file.bytes, PART_BYTES):
+            part = _read(folder, file, start)
+            out.write(part)
+            advance(len(part))
+    _check(folder, file, temporary)
+    return target.keep(temporary, name, file.etag, file.rows)
+
+
+def _read(folder: Folder, file: Committed, start: int) -> bytes:
+    try:
+        return folder.read_range(file.file, start, min(PART_BYTES, file.bytes - start))
+    except FileNotFoundError:
+        raise RunFailed(f"{folder.uri}/{file.file} is gone since it was listed; collect the run again") from None
+
+
+def _check(folder: Folder, file: Committed, path: Path) -> None:
+    uri, size = f"{folder.uri}/{file.file}", path.stat().st_size
+    if size != file.bytes:
+        raise RunFailed(f"{uri} gave {size:,} bytes and was listed with {file.bytes:,}; collect the run again")
+    try:
+        rows = pq.read_metadata(path).num_rows
+    except (pa.ArrowInvalid, OSError) as error:
+        raise unreadable(uri, error) from error
+    if rows != file.rows:
+        raise RunFailed(f"{uri} holds {rows:,} rows and the plan has {file.rows:,}; `tench verify` checks the others")
+
+
+def unreadable(uri: str, error: Exception) -> RunFailed:
+    """What an error of Arrow's, of several lines, becomes for a file that is no whole Parquet file."""
+    return RunFailed(f"{uri} cannot be read ({' '.join(str(error).split())}); collect the run again, or verify it")

@@ -1,0 +1,36 @@
+"""The checks, one after the other; where one may not look, that is a finding, too."""
+
+from collections.abc import Callable
+
+from job.errors import PreflightError
+from scripts.launcher.kube import Kube, Unreachable
+from scripts.launcher.preflight.finding import Finding, warning
+from scripts.launcher.preflight.namespace import check_namespace
+from scripts.launcher.preflight.nodes import check_nodes
+from scripts.launcher.preflight.output import check_output
+from scripts.launcher.preflight.pods import pod_groups
+from scripts.launcher.preflight.queue import check_queue
+from scripts.launcher.preflight.references import check_references
+from scripts.launcher.release import Release
+
+
+def check_run(kube: Kube, release: Release) -> list[Finding]:
+    """What the cluster and the store say of a run. Raises Unreachable."""
+    rayjob, objects = release.rayjob, release.objects
+    groups = pod_groups(rayjob)
+    return [
+        *_looked("namespace", lambda: check_namespace(kube, groups)),
+        *_looked("nodes", lambda: check_nodes(kube, groups)),
+        *_looked("queue", lambda: check_queue(kube, rayjob, groups)),
+        *_looked("references", lambda: check_references(kube, objects, rayjob, groups)),
+        check_output(release.paths.uri),
+    ]
+
+
+def _looked(what: str, check: Callable[[], list[Finding]]) -> list[Finding]:
+    try:
+        return check()
+    except Unreachable:
+        raise
+    except PreflightError as refused:
+        return [warning(what, f"not looked at: {refused}")]

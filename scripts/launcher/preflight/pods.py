@@ -1,0 +1,84 @@
+"""The pods that a rendered run would make, by role, and what each asks for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.launcher.preflight.quantity import Resources, add, parse_all, times
+
+Object = Mapping[str, Any]
+
+# Where a role's settings are in the values; the submitter has the head's.
+VALUES = {"head": "head", "worker": "workers", "decoder": "decoders", "submitter": "head"}
+
+
+@dataclass(frozen=True)
+class PodGroup:
+    """Pods that are all alike."""
+
+    role: str
+    count: int
+    spec: Object
+
+    @property
+    def values(self) -> str:
+        return VALUES[self.role]
+
+    @property
+    def requests(self) -> Resources:
+        return requests_of(self.spec)
+
+    @property
+    def limits(self) -> Resources:
+        return add(*(parse_all(each.get("resources", {}).get("limits")) for each in self.spec["containers"]))
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all of them: whatever a vendor's device plugin offers."""
+        return int(sum(amount for name, amount in self.requests.items() if is_gpu(name)) * self.count)
+
+
+def pod_groups(rayjob: Object) -> list[PodGroup]:
+    """None on a warm cluster, whose pods are there, but the submitter."""
+    return list(_groups(rayjob["spec"]))
+
+
+def total_requests(groups: Sequence[PodGroup]) -> Resources:
+    return add(*(times(group.requests, group.count) for group in groups))
+
+
+def total_limits(groups: Sequence[PodGroup]) -> Resources:
+    return add(*(times(group.limits, group.count) for group in groups))
+
+
+def requests_of(spec: Object) -> Resources:
+    """A pod's: those of its containers together, or of its largest init container; a limit is a request, too."""
+    running = add(*map(_container_requests, spec.get("containers", [])), parse_all(spec.get("overhead")))
+    for each in spec.get("initContainers", []):
+        first = _container_requests(each)
+        if each.get("restartPolicy") == "Always":
+            running = add(running, first)
+        else:
+            running |= {name: max(amount, running.get(name, amount)) for name, amount in first.items()}
+    return running
+
+
+def is_gpu(resource: str) -> bool:
+    """`nvidia.com/gpu`, `amd.com/gpu`, `nvidia.com/mig-1g.5gb`, `gpu.intel.com/i915`; not an EFA device."""
+    vendor, _, device = resource.partition("/")
+    return "gpu" in device or "mig-" in device or vendor.startswith("gpu.")
+
+
+def _groups(spec: Object) -> Iterator[PodGroup]:
+    cluster = spec.get("rayClusterSpec")
+    if cluster:
+        yield PodGroup("head", 1, cluster["headGroupSpec"]["template"]["spec"])
+        for group in cluster["workerGroupSpecs"]:
+            yield PodGroup(group["groupName"].removesuffix("s"), group["replicas"], group["template"]["spec"])
+    if spec.get("submitterPodTemplate"):
+        yield PodGroup("submitter", 1, spec["submitterPodTemplate"]["spec"])
+
+
+def _container_requests(container: Object) -> Resources:
+    resources = container.get("resources", {})
+    return parse_all({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
