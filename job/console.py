@@ -11,9 +11,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.logging import RichHandler
 
-from job.errors import TenchError
-
-INTERRUPTED = 130
+from job.errors import Interrupted, TenchError
 
 
 def log_to_stderr(verbose: bool) -> Console:
@@ -58,5 +56,5 @@ def exit_code(call: Callable[[], None], verbose: bool) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print("tench: interrupted; what is committed stays, run it again to resume", file=sys.stderr)
-        return INTERRUPTED
+        return Interrupted.exit_code
     return 0

@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
-from job.paths import RunPaths
+from job.paths import RAY_LOGS, RunPaths, ray_driver_log
 from job.storage import RetryPolicy, open_folder
 
 log = logging.getLogger(__name__)
@@ -21,12 +21,11 @@ INTERVAL_S = 30.0
 MAX_BYTES = 4_000_000
 PATIENCE = RetryPolicy(deadline_s=20.0)
 JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray's name for it
-RAY_LOGS = Path("/tmp/ray/session_latest/logs")  # noqa: S108 - Ray's own, which the chart does not move
 
 
 def keep_log(paths: RunPaths) -> None:
     """Copies the log until the process ends; does nothing outside a Ray job, and for a run that is complete."""
-    file = find_log(RAY_LOGS)
+    file = find_log(Path(RAY_LOGS))
     if file is None or _is_complete(paths):
         return
     started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -42,7 +41,7 @@ def find_log(folder: Path) -> Path | None:
         job = json.loads(os.environ[JOB_CONFIG])["metadata"]["job_submission_id"]
     except (KeyError, ValueError, TypeError):
         return None
-    file = folder / f"job-driver-{job}.log"
+    file = folder / ray_driver_log(job)
     return file if file.is_file() else None
 
 

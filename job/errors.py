@@ -6,9 +6,11 @@
     ├── SpecError           exit 2   the spec is wrong; carries every problem found
     ├── UsageError          exit 2   the call is wrong
     │   └── PlanChanged     exit 2   the run id belongs to another plan
-    └── PreflightError      exit 3   nothing was started
-        ├── SourceError              the images are not where the spec says
-        └── ModelError               the model cannot be built as the spec says
+    ├── PreflightError      exit 3   nothing was started
+    │   ├── SourceError              the images are not where the spec says
+    │   └── ModelError               the model cannot be built as the spec says
+    ├── StillRunning        exit 4   waiting ended, the run goes on
+    └── Interrupted         exit 130 Ctrl-C
 
 `ImageError` stands apart: it never stops a run, it becomes a row. The launcher alone turns errors into text and exit
 codes.
@@ -67,6 +69,18 @@ class SourceError(PreflightError):
 
 class ModelError(PreflightError):
     """The model cannot be built as the spec says."""
+
+
+class StillRunning(TenchError):
+    """The time to wait is over; the run goes on."""
+
+    exit_code = 4
+
+
+class Interrupted(TenchError):
+    """Ctrl-C, and what stays or goes on."""
+
+    exit_code = 130
 
 
 class ImageError(Exception):

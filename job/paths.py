@@ -4,6 +4,12 @@ from dataclasses import dataclass
 
 PREDICTIONS = "predictions/"
 LOGS = "logs/"
+RAY_LOGS = "/tmp/ray/session_latest/logs"  # noqa: S108 - Ray's own, which the chart does not move
+
+
+def ray_driver_log(submission_id: str) -> str:
+    """What Ray calls the file, in RAY_LOGS on the head, that a driver's output goes to."""
+    return f"job-driver-{submission_id}.log"
 
 
 @dataclass(frozen=True)

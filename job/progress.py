@@ -6,7 +6,6 @@ Fed by the driver with every table of rows. It owns the rates, the time left, an
 import datetime
 import json
 import logging
-import threading
 import time
 from collections import Counter, deque
 from types import TracebackType
@@ -20,6 +19,7 @@ from job.engines import Slots
 from job.errors import StoreError
 from job.paths import RunPaths
 from job.storage import Folder
+from job.ticker import Ticker
 from job.timing import Figures
 
 log = logging.getLogger(__name__)
@@ -41,8 +41,7 @@ class Progress:
         self._started: float | None = None
         self._opened = time.monotonic()
         self._window: deque[tuple[float, int]] = deque()
-        self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._report, daemon=True)
+        self._ticker = Ticker(INTERVAL_S, self._report)
         self._bar = Bar(
             BarColumn(),
             MofNCompleteColumn(),
@@ -56,14 +55,13 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         self._bar.start()
-        self._thread.start()
+        self._ticker.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._wake.set()
-        self._thread.join()
+        self._ticker.__exit__(kind, error, trace)
         self._bar.stop()
         self._write()
 
@@ -121,10 +119,9 @@ class Progress:
         return f"{done}, {self._rate_text()}; bottleneck: {self.bottleneck()}"
 
     def _report(self) -> None:
-        while not self._wake.wait(INTERVAL_S):
-            self._write()
-            if self._bar.disable:
-                log.info("%s", self.line())
+        self._write()
+        if self._bar.disable:
+            log.info("%s", self.line())
 
     def _failed_text(self) -> str:
         failed = self.failed.total()

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from job.paths import RAY_LOGS, ray_driver_log
 from scripts.kind.commands import environment
 
 KINDS = "rayjobs,rayclusters,pods"
 SHOWN_LINES = 25
-DRIVER_LOG = "tail -n 2000 /tmp/ray/session_latest/logs/job-driver-*.log"
+DRIVER_LOG = f"tail -n 2000 {RAY_LOGS}/{ray_driver_log('*')}"
 
 
 def diagnose(namespace: str, folder: Path) -> None:

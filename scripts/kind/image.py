@@ -68,6 +68,8 @@ def _import_whole(image: str) -> None:
     """Through a pipe: `kind load` writes the archive to the disk twice."""
     with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as save:
         subprocess.run(_IMPORT, stdin=save.stdout, stdout=subprocess.DEVNULL, check=True)
+    if save.returncode:
+        raise subprocess.CalledProcessError(save.returncode, save.args)
 
 
 def _import_code(image: Mapping[str, Any], name: str) -> None:

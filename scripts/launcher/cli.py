@@ -5,14 +5,14 @@ A command's module is imported when it is called, so that `tench --help` loads n
 
 import logging
 from collections.abc import Callable, Sequence
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand
 
 from job.console import end_with, log_to_stderr
 from scripts.launcher import options as given
+from scripts.launcher.options import OutputFormat
 
 if TYPE_CHECKING:
     from scripts.launcher.target import Target
@@ -30,66 +30,20 @@ EXIT_CODES = (
 )
 
 
-class OutputFormat(StrEnum):
-    """What standard output gets."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class FileFormat(StrEnum):
-    """What predictions are collected as."""
-
-    PARQUET = "parquet"
-    CSV = "csv"
-    JSONL = "jsonl"
-
-
-class EngineName(StrEnum):
-    """How the stages run."""
-
-    LOCAL = "local"
-    RAY = "ray"
-
-
-SpecPath = Annotated[str, typer.Argument(metavar="SPEC", help="The spec, YAML or JSON; `-` reads standard input.")]
-RunId = Annotated[
-    str | None,
-    typer.Option("--run-id", help="Name the run; by default the name and a hash of what determines the result."),
-]
-Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="What standard output gets.")]
-Engine = Annotated[
-    EngineName | None,
-    typer.Option(
-        "--engine",
-        help="Threads in this process, or Ray. Default: ray inside a Ray job or with RAY_ADDRESS, else local.",
-    ),
-]
-To = Annotated[str | None, typer.Option("--to", metavar="FOLDER", help="Default: a folder of the run's name, here.")]
-Format = Annotated[FileFormat, typer.Option("--format", help="What the predictions become.")]
-Merge = Annotated[
-    int | None,
-    typer.Option("--merge", metavar="[N]", min=1, help="Make one file, or N, of the run's many."),
-]
-Where = Annotated[
-    str | None,
-    typer.Option("--where", metavar="CONDITION", help='Keep the rows of which this SQL is true: "error is null".'),
-]
-Partial = Annotated[
-    bool, typer.Option("--partial", help="Take what is there of an unfinished run; say what is missing.")
-]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show debug messages, and the traceback of an error.")]
-
-
 @app.callback(epilog=EXIT_CODES)
-def options(verbose: Verbose = False) -> None:
+def options(verbose: given.Verbose = False) -> None:
     """Batch image inference: one YAML file in, every image out exactly once."""
     log_to_stderr(verbose)
     logging.getLogger("scripts").setLevel(logging.getLogger("job").level)
 
 
 @app.command(epilog="Example: tench run job.yaml --engine local")
-def run(spec: SpecPath, run_id: RunId = None, engine: Engine = None, output: Output = OutputFormat.TEXT) -> None:
+def run(
+    spec: given.SpecPath,
+    run_id: given.RunId = None,
+    engine: given.Engine = None,
+    output: given.Output = OutputFormat.TEXT,
+) -> None:
     """Run a spec on this machine, or resume it; print the run's folder."""
     from scripts.launcher import cmd_run
 
@@ -98,8 +52,8 @@ def run(spec: SpecPath, run_id: RunId = None, engine: Engine = None, output: Out
 
 @app.command(epilog="Example: tench plan job.yaml -f cluster.yaml --images-per-second 900")
 def plan(
-    spec: SpecPath,
-    run_id: RunId = None,
+    spec: given.SpecPath,
+    run_id: given.RunId = None,
     context: given.Context = None,
     namespace: given.Namespace = None,
     files: given.Files = None,
@@ -107,7 +61,7 @@ def plan(
     chart: given.Chart = None,
     images_per_second: given.ImagesPerSecond = None,
     force: given.Force = False,
-    output: Output = OutputFormat.TEXT,
+    output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Say what a run would do, and what it would skip; start nothing.
 
@@ -126,8 +80,8 @@ def plan(
 
 @app.command(epilog="Example: tench submit job.yaml -f cluster.yaml --watch")
 def submit(
-    spec: SpecPath,
-    run_id: RunId = None,
+    spec: given.SpecPath,
+    run_id: given.RunId = None,
     context: given.Context = None,
     namespace: given.Namespace = None,
     files: given.Files = None,
@@ -139,7 +93,7 @@ def submit(
     dry_run: given.DryRun = False,
     upgrade: given.Upgrade = False,
     watch: given.Watch = False,
-    output: Output = OutputFormat.TEXT,
+    output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Run a spec on a cluster, or resume it.
 
@@ -174,7 +128,7 @@ def status(
     run: given.RunOrFolder,
     context: given.Context = None,
     namespace: given.Namespace = None,
-    output: Output = OutputFormat.TEXT,
+    output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Say where a run is, how far, and why it does not move."""
     from scripts.launcher import cmd_status
@@ -184,7 +138,7 @@ def status(
 
 @app.command("list", epilog="Example: tench list -n vision")
 def list_runs(
-    context: given.Context = None, namespace: given.Namespace = None, output: Output = OutputFormat.TEXT
+    context: given.Context = None, namespace: given.Namespace = None, output: given.Output = OutputFormat.TEXT
 ) -> None:
     """List a namespace's runs with their outcome, also those whose cluster is gone."""
     from scripts.launcher import cmd_list
@@ -221,8 +175,8 @@ def cancel(run: given.RunName, context: given.Context = None, namespace: given.N
 
 @app.command(epilog="Example: tench render job.yaml -f cluster.yaml -n vision --to manifests/")
 def render(
-    spec: SpecPath,
-    run_id: RunId = None,
+    spec: given.SpecPath,
+    run_id: given.RunId = None,
     namespace: given.Namespace = None,
     files: given.Files = None,
     sets: given.Sets = None,
@@ -246,7 +200,7 @@ def gc(
     data: given.Data = None,
     yes: given.Yes = False,
     dry_run: given.DryGc = False,
-    output: Output = OutputFormat.TEXT,
+    output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Remove RayJobs of long ago, and abandoned folders.
 
@@ -272,14 +226,14 @@ class _MergeOfOne(TyperCommand):
 @app.command(cls=_MergeOfOne, epilog="Example: tench collect s3://results/runs/imagenette-3f2a9c1e --to results/")
 def collect(
     run: given.RunOrFolder,
-    to: To = None,
-    merge: Merge = None,
-    file_format: Format = FileFormat.PARQUET,
-    where: Where = None,
-    partial: Partial = False,
+    to: given.To = None,
+    merge: given.Merge = None,
+    file_format: given.Format = given.FileFormat.PARQUET,
+    where: given.Where = None,
+    partial: given.Partial = False,
     context: given.Context = None,
     namespace: given.Namespace = None,
-    output: Output = OutputFormat.TEXT,
+    output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Bring a run's predictions here, checked; the same call resumes; print the folder."""
     from scripts.launcher import cmd_collect
@@ -295,7 +249,7 @@ def verify(
     run: given.RunOrFolder,
     context: given.Context = None,
     namespace: given.Namespace = None,
-    output: Output = OutputFormat.TEXT,
+    output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Check a finished run against its plan, without downloading it: every file, every row."""
     from scripts.launcher import cmd_verify

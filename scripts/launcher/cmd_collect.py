@@ -3,8 +3,7 @@
 from rich.console import Console
 from rich.filesize import decimal
 
-from job.console import INTERRUPTED
-from job.errors import TenchError
+from job.errors import Interrupted
 from job.wording import counted, duration
 from scripts.launcher.collect.collection import Collected, Missing, collect
 from scripts.launcher.collect.form import Form
@@ -12,12 +11,6 @@ from scripts.launcher.target import Target
 from scripts.launcher.watching.run import folder_uri
 
 LISTED_RANGES = 5
-
-
-class Interrupted(TenchError):
-    """Ctrl-C, with the way on."""
-
-    exit_code = INTERRUPTED
 
 
 def run(target: Target, word: str, to: str | None, form: Form, partial: bool, as_json: bool) -> None:

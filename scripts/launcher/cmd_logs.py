@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
-from job.console import INTERRUPTED
-from job.errors import TenchError, UsageError
+from job.errors import Interrupted, UsageError
 from job.spelling import did_you_mean
 from scripts.launcher.kube import Kube
 from scripts.launcher.target import Target
@@ -17,12 +16,6 @@ from scripts.launcher.watching.run import Run, find_run, is_folder, run_of_folde
 from scripts.launcher.watching.snapshot import Snapshots
 
 CONTAINERS = {"submitter": "ray-job-submitter"}
-
-
-class Stopped(TenchError):
-    """Ctrl-C; the run goes on."""
-
-    exit_code = INTERRUPTED
 
 
 def run(
@@ -40,7 +33,7 @@ def run(
         else:
             _print_driver(kube, found, follow, tail_lines)
     except KeyboardInterrupt:
-        raise Stopped("stopped following; the run goes on") from None
+        raise Interrupted("stopped following; the run goes on") from None
 
 
 def _print_driver(kube: Kube | None, found: Run, follow: bool, tail_lines: int | None) -> None:

@@ -33,7 +33,7 @@ class Wishes:
 def run(spec_path: str, run_id: str | None, target: Target, wishes: Wishes) -> None:
     """Prints the run id on stdout, and watches the run where that is wished.
 
-    Raises UsageError, PreflightError, and nothing is started then; as a watcher, RunFailed and Detached.
+    Raises UsageError, PreflightError, and nothing is started then; as a watcher, RunFailed and Interrupted.
     """
     console = Console(stderr=True)
     drafted = draft(load_spec(spec_path), run_id, target)

@@ -17,7 +17,7 @@ def run(kube: Kube, word: str, timeout_s: float | None) -> None:
 
 
 def to_end(kube: Kube, word: str, timeout_s: float | None = None) -> Status:
-    """Shows a run until it has ended, on stderr. Raises RunFailed, StillRunning and Detached."""
+    """Shows a run until it has ended, on stderr. Raises RunFailed, StillRunning and Interrupted."""
     status = watch(kube, find_run(kube, word), timeout_s, Console(stderr=True))
     if status.exit_code:
         words = [status.message, *(reason.text for reason in status.reasons)]

@@ -1,9 +1,60 @@
-"""Options of the commands that call a cluster."""
+"""Options and arguments of the commands: their types, names and words."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+
+class OutputFormat(StrEnum):
+    """What standard output gets."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class FileFormat(StrEnum):
+    """What predictions are collected as."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+class EngineName(StrEnum):
+    """How the stages run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+SpecPath = Annotated[str, typer.Argument(metavar="SPEC", help="The spec, YAML or JSON; `-` reads standard input.")]
+RunId = Annotated[
+    str | None,
+    typer.Option("--run-id", help="Name the run; by default the name and a hash of what determines the result."),
+]
+Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="What standard output gets.")]
+Engine = Annotated[
+    EngineName | None,
+    typer.Option(
+        "--engine",
+        help="Threads in this process, or Ray. Default: ray inside a Ray job or with RAY_ADDRESS, else local.",
+    ),
+]
+To = Annotated[str | None, typer.Option("--to", metavar="FOLDER", help="Default: a folder of the run's name, here.")]
+Format = Annotated[FileFormat, typer.Option("--format", help="What the predictions become.")]
+Merge = Annotated[
+    int | None,
+    typer.Option("--merge", metavar="[N]", min=1, help="Make one file, or N, of the run's many."),
+]
+Where = Annotated[
+    str | None,
+    typer.Option("--where", metavar="CONDITION", help='Keep the rows of which this SQL is true: "error is null".'),
+]
+Partial = Annotated[
+    bool, typer.Option("--partial", help="Take what is there of an unfinished run; say what is missing.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show debug messages, and the traceback of an error.")]
 Context = Annotated[
     str | None, typer.Option("--context", help="The kubeconfig's context. Default: its current one, or this pod's own.")
 ]

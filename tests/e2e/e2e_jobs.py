@@ -23,13 +23,10 @@ CLASSIFY = {
     "compute": {"concurrency": 2, "gpus_per_replica": 0, "batch_size": 64},
     "output": {"uri": RUNS, "rows_per_file": 200},
 }
-ONE = {"compute": {"concurrency": 1}}
-VIT = merge(
-    CLASSIFY,
-    ONE,
-    {"name": "vit", "source": {"limit": 400}, "model": {"kind": "transformers", "name": f"{ROOT}/weights/vit/"}},
-)
-VIT["model"] = {"kind": "transformers", "name": f"{ROOT}/weights/vit/"}
+VIT = {
+    **merge(CLASSIFY, {"name": "vit", "source": {"limit": 400}, "compute": {"concurrency": 1}}),
+    "model": {"kind": "transformers", "name": f"{ROOT}/weights/vit/"},
+}
 DETECT = {
     "name": "detect",
     "source": {"uri": f"{ROOT}/boxes/val/", "limit": 200},

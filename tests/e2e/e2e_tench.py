@@ -1,11 +1,11 @@
 """The `tench` command as a user calls it, against the kind cluster and its bucket."""
 
 import subprocess
-import sys
+
+from tench_command import COMMAND
 
 from scripts.kind.commands import environment
 
-COMMAND = [sys.executable, "-c", "from scripts.launcher.cli import main; main()"]
 # Wide, so that a sentence is not cut in two.
 WIDE = {"COLUMNS": "1000", "NO_COLOR": "1"}
 

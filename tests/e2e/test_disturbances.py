@@ -2,13 +2,11 @@
 
 import os
 import subprocess
-import sys
 
 from e2e_jobs import LONG
 from e2e_kube import wait_for
 from e2e_store import RUNS
-
-VERIFY = [sys.executable, "-c", "from scripts.launcher.cli import main; main()", "verify"]
+from tench_command import COMMAND
 
 
 def committed(release, store, count):
@@ -21,7 +19,7 @@ def check_rows(release, store):
     run_id = release.run_id()
     uris = store.predictions(run_id)["uri"].to_pylist()
     assert len(uris) == len(set(uris)) == 600
-    subprocess.run([*VERIFY, f"{RUNS}/{run_id}"], env={**os.environ, **store.environment}, check=True)
+    subprocess.run([*COMMAND, "verify", f"{RUNS}/{run_id}"], env={**os.environ, **store.environment}, check=True)
 
 
 def test_a_worker_is_deleted(namespace, store):

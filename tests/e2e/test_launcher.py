@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from functools import partial
 
 import pytest
@@ -12,10 +11,10 @@ import yaml
 from e2e_jobs import LONG
 from e2e_kube import INFRASTRUCTURE, Release, call, merge, wait_for
 from e2e_store import PREFIX, RUNS
+from tench_command import COMMAND
 
 from scripts.kind.settings import KUBECONFIG
 
-COMMAND = [sys.executable, "-c", "from scripts.launcher.cli import main; main()"]
 ROUND = os.urandom(2).hex()  # the bucket outlives a round of tests
 JOB = merge(
     LONG,

@@ -3,19 +3,17 @@
 import json
 import os
 import subprocess
-import sys
 
 from e2e_jobs import CLASSIFY, DETECT, VIT
 from e2e_store import PREFIX
-
-TENCH = [sys.executable, "-c", "from scripts.launcher.cli import main; main()"]
+from tench_command import COMMAND
 
 
 def run_here(spec, store, tmp_path):
     """The same spec by `tench run`, from and to the same bucket; its run id."""
     run_id = f"local-{os.urandom(4).hex()}"
     (tmp_path / "job.json").write_text(json.dumps(spec))
-    command = [*TENCH, "run", str(tmp_path / "job.json"), "--engine", "local", "--run-id", run_id]
+    command = [*COMMAND, "run", str(tmp_path / "job.json"), "--engine", "local", "--run-id", run_id]
     subprocess.run(command, env={**os.environ, **store.environment}, check=True)
     return run_id
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from e2e_jobs import CLASSIFY
-from e2e_kube import INFRASTRUCTURE, merge, wait_for
+from e2e_kube import merge, wait_for
 
 ONE_REPLICA = merge(CLASSIFY, {"compute": {"concurrency": 1}, "source": {"limit": 400}})
 
@@ -25,7 +25,7 @@ def test_two_runs_on_one_cluster(namespace, store):
     assert len(pods) == 2
     waits_s = []
     for name in ("monday", "tuesday"):
-        release = namespace.install(name, {"job": ONE_REPLICA, "cluster": "warm", **INFRASTRUCTURE})
+        release = namespace.install(name, {"job": ONE_REPLICA, "cluster": "warm"})
         release.succeeded()
         assert store.success(release.run_id())["rows"] == 400
         assert uids(namespace) == pods

@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 import yaml
 from colours import write_images
 from run_specs import make_spec, read_predictions
+from tench_command import COMMAND, environment
 
 from job.paths import RunPaths
 from job.plan import run_paths
@@ -30,12 +30,10 @@ class Driver:
 
     def __init__(self, folder, engine, paths):
         self.folder, self.paths = folder, Path(paths.uri)
-        code = "from scripts.launcher.cli import main; main()"
-        root = Path(__file__).parents[1]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "run", "job.yaml", "--engine", engine],
+            [*COMMAND, "run", "job.yaml", "--engine", engine],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": f"{root}:{root.parent}"},
+            env=environment(),
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

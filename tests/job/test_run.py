@@ -11,6 +11,7 @@ import pytest
 import yaml
 from colours import make_image, write_images
 from run_specs import files_below, make_spec, read_predictions, run_here
+from tench_command import COMMAND, environment
 
 from job.errors import ModelError, PlanChanged, PreflightError, RunFailed, SourceError
 from job.verify import verify
@@ -66,15 +67,10 @@ def test_bad_images_become_rows_and_the_rest_is_unaffected(folder, engine, deadl
 def run_until_it_survives(folder, spec, engine):
     """Exit codes of attempts in processes of their own."""
     (folder / "job.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
-    tests = Path(__file__).parents[1]
-    path = os.pathsep.join([os.environ["PYTHONPATH"], str(tests), str(tests.parent)])
-    code = "from scripts.launcher.cli import main; main()"
-    command = [sys.executable, "-c", code, "run", "job.yaml", "--engine", engine]
+    command = [*COMMAND, "run", "job.yaml", "--engine", engine]
     codes = [1]
     while codes[-1] and len(codes) < 5:
-        codes.append(
-            subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
-        )
+        codes.append(subprocess.run(command, cwd=folder, env=environment(), check=False).returncode)
     return codes[1:]
 
 

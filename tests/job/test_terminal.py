@@ -1,46 +1,22 @@
 """A run on a real terminal: a bar that moves, log lines without their logger's name, the answer on standard output."""
 
-import os
-import pty
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 from colours import write_images
 from run_specs import make_spec
+from tench_command import on_a_terminal
 
 from job.plan import run_paths
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[78]")
 
 
-def run_on_a_terminal(folder, **environment):
+def run_on_a_terminal(folder, **more):
     """What the terminal shows, line by line as it was written, and what standard output got."""
-    here = Path(__file__).parents[1]
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from scripts.launcher.cli import main; main()", "run", "job.yaml"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{here}:{here.parent}", "TERM": "xterm-256color", "COLUMNS": "120"}
-        | environment,
-        stderr=theirs,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(ours, 65536)
-        except OSError:  # the other end is closed
-            break
-    answer, _ = process.communicate()
-    os.close(ours)
-    assert process.returncode == 0, shown.decode()
-    return re.split(r"[\r\n]+", shown.decode()), answer
+    shown, answer = on_a_terminal("run", "job.yaml", cwd=folder, **more)
+    return re.split(r"[\r\n]+", shown), answer
 
 
 @pytest.fixture

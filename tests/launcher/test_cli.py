@@ -10,12 +10,13 @@ import pytest
 import typer
 import yaml
 from PIL import Image
+from tench_command import COMMAND
 
 from scripts.launcher.cli import app
 
 
 def tench(*arguments, cwd, stdin=None):
-    command = [sys.executable, "-c", "from scripts.launcher.cli import main; main()", *arguments]
+    command = [*COMMAND, *arguments]
     return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, check=False)
 
 
@@ -160,7 +161,7 @@ def test_every_command_has_an_example_that_it_takes():
 
 def test_a_shell_can_complete_the_commands(tmp_path):
     asked = {"_TENCH_COMPLETE": "complete_bash", "COMP_WORDS": "tench ca", "COMP_CWORD": "1"}
-    command = [sys.executable, "-c", "from scripts.launcher.cli import main; main()"]
+    command = COMMAND
     done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **asked}, capture_output=True, text=True)
     assert done.stdout.split() == ["cancel"]
 

@@ -1,7 +1,6 @@
 """`tench collect`: what is whole is here once, what is not is refused, and a broken download goes on."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from colours import make_image, write_images
 from flaky_proxy import FlakyProxy
 from rich.console import Console
 from run_specs import files_below, make_spec, run_here
+from tench_command import COMMAND, on_a_terminal
 
 from job.errors import RunFailed, StoreError, UsageError
 from job.storage import open_folder
@@ -55,7 +55,7 @@ def bring(uri, to, form=None, partial=False):
 
 
 def tench(*arguments, cwd):
-    command = [sys.executable, "-c", "from scripts.launcher.cli import main; main()", *map(str, arguments)]
+    command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
@@ -178,7 +178,7 @@ def test_a_record_that_was_cut_in_its_last_line_costs_that_file_alone(run, tmp_p
 def test_ctrl_c_ends_at_once_with_130_however_dead_the_network_and_the_same_call_goes_on(s3, flaky, tmp_path):
     uri = run_in(s3)
     flaky.fail(*FIRST, None, None, *[503] * 10_000, method="GET")
-    command = [sys.executable, "-c", "from scripts.launcher.cli import main; main()", "collect", uri, "--to", "here"]
+    command = [*COMMAND, "collect", uri, "--to", "here"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while len(inodes(tmp_path / "here")) < 2:
         assert process.poll() is None, process.stderr.read()
@@ -427,25 +427,6 @@ def test_lines_instead_of_a_bar_where_there_is_no_terminal(s3, flaky, tmp_path, 
     lines = [record.message for record in caplog.records if record.name == progress.__name__]
     assert lines
     assert re.match(r"[\d.]+ (bytes|kB) of [\d.]+ kB.*; wrote \d+ of 45 rows", lines[0])
-
-
-def on_a_terminal(*arguments, cwd, **environment):
-    """What the terminal shows, and what standard output got."""
-    ours, theirs = os.openpty()
-    command = [sys.executable, "-c", "from scripts.launcher.cli import main; main()", *map(str, arguments)]
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", **environment}
-    process = subprocess.Popen(command, cwd=cwd, env=environment, stderr=theirs, stdout=subprocess.PIPE, text=True)
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(ours, 65536)
-        except OSError:  # the other end is closed
-            break
-    answer, _ = process.communicate()
-    os.close(ours)
-    assert process.returncode == 0, shown.decode()
-    return shown.decode(), answer
 
 
 def test_a_terminal_gets_a_bar_in_colour_unless_no_color_is_set(run, tmp_path):

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from run_specs import files_below, make_spec, read_predictions, run_here
+from tench_command import COMMAND
 
 from job.errors import UsageError
 from job.sink import Committed
@@ -307,7 +308,7 @@ def test_where_says_what_it_needs(result, tmp_path, monkeypatch):
 )
 def test_the_forms_as_they_are_called_for(result, tmp_path, arguments, files):
     arguments = [str(Path(result.paths.uri)) if argument == "RUN" else argument for argument in arguments]
-    command = [sys.executable, "-c", "from scripts.launcher.cli import main; main()", "collect", "--to", "here"]
+    command = [*COMMAND, "collect", "--to", "here"]
     done = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, f"{tmp_path}/here\n"), done.stderr
     assert written(tmp_path / "here") == files

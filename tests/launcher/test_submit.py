@@ -2,14 +2,13 @@
 
 import datetime
 import json
-import os
 import subprocess
-import sys
 
 import pytest
 import yaml
 from kube_server import KubeServer
 from launcher.cluster import SPEC, cluster, items, needs_helm, release
+from tench_command import COMMAND, environment
 
 from job.errors import UsageError
 from job.plan import run_paths
@@ -32,10 +31,11 @@ def tench(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     monkeypatch.setenv("TENCH_RETRY_DEADLINE_S", "1")
 
-    def call(*arguments, **environment):
-        command = [sys.executable, "-c", "from scripts.launcher.cli import main; main()", *arguments]
-        env = {**os.environ, "PYTHONPATH": os.getcwd(), **environment}
-        return subprocess.run(command, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    def call(*arguments, **more):
+        env = environment(**more)
+        return subprocess.run(
+            [*COMMAND, *arguments], cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
 
     return call
 

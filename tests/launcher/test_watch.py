@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from threading import Timer
 import pytest
 from kube_server import KubeServer
 from rich.console import Console
+from tench_command import COMMAND, environment
 
 from job.errors import PreflightError, UsageError
 from scripts.launcher import kube as kube_module
@@ -148,10 +148,9 @@ def write_success(runs):
 
 
 def tench(server, *arguments):
-    command = [sys.executable, "-c", "from scripts.launcher.cli import main; main()", *arguments]
-    environment = {**os.environ, "KUBECONFIG": str(server.kubeconfig), "COLUMNS": "300"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=environment, **pipes)
+    env = environment(KUBECONFIG=str(server.kubeconfig), COLUMNS="300")
+    return subprocess.Popen([*COMMAND, *arguments], env=env, **pipes)
 
 
 def called(server, *arguments):

@@ -2,13 +2,14 @@
 
 import datetime
 import logging
-import threading
 from types import TracebackType
 
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+
+from job.ticker import Ticker
 
 log = logging.getLogger(__name__)
 
@@ -26,19 +27,17 @@ class Progress:
         )
         self._bytes = self._bars.add_task("download", total=total_bytes, completed=there_bytes, text="")
         self._rows = self._bars.add_task("write", total=total_rows, text="", visible=total_rows > 0)
-        self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._report, daemon=True)
+        self._ticker = Ticker(INTERVAL_S, self._report)
 
     def __enter__(self) -> "Progress":
         self._bars.start()
-        self._thread.start()
+        self._ticker.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._wake.set()
-        self._thread.join()
+        self._ticker.__exit__(kind, error, trace)
         self._bars.stop()
 
     def downloaded(self, size: int) -> None:
@@ -66,6 +65,5 @@ class Progress:
         return f"{task.completed:,.0f} of {task.total or 0:,.0f} rows"
 
     def _report(self) -> None:
-        while not self._wake.wait(INTERVAL_S):
-            if self._bars.disable:
-                log.info("%s", self.line())
+        if self._bars.disable:
+            log.info("%s", self.line())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from job.errors import UsageError
-from job.paths import RunPaths
+from job.paths import RAY_LOGS, RunPaths, ray_driver_log
 from job.spelling import did_you_mean
 from scripts.launcher.kube import Kube
 
@@ -71,7 +71,7 @@ class Run:
     def driver_log(self) -> str:
         """Where the head keeps it; "" before the driver is submitted."""
         job = self.status.get("jobId")
-        return f"/tmp/ray/session_latest/logs/job-driver-{job}.log" if job else ""  # noqa: S108 - in the pod
+        return f"{RAY_LOGS}/{ray_driver_log(job)}" if job else ""
 
     @property
     def pods_wanted(self) -> int:

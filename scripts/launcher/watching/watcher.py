@@ -4,8 +4,7 @@ import time
 
 from rich.console import Console
 
-from job.console import INTERRUPTED
-from job.errors import TenchError
+from job.errors import Interrupted, StillRunning
 from scripts.launcher.kube import Kube, Unreachable
 from scripts.launcher.watching.folder import RunFolder
 from scripts.launcher.watching.run import Run
@@ -16,24 +15,12 @@ from scripts.launcher.watching.status import Phase, Status
 POLL_S = 3.0
 
 
-class StillRunning(TenchError):
-    """The time to wait is over; the run goes on."""
-
-    exit_code = 4
-
-
-class Detached(TenchError):
-    """Ctrl-C; the run goes on."""
-
-    exit_code = INTERRUPTED
-
-
 def watch(kube: Kube, run: Run, timeout_s: float | None, console: Console) -> Status:
-    """Shows a run until it has ended; its last status. Raises StillRunning and Detached; a failed run is no error."""
+    """Shows a run until it has ended; its last status. Raises StillRunning, Interrupted; a failed run is no error."""
     try:
         return _watch(kube, run, timeout_s, console)
     except KeyboardInterrupt:
-        raise Detached(f"detached; the run goes on\n{ways_on(kube, run)}") from None
+        raise Interrupted(f"detached; the run goes on\n{ways_on(kube, run)}") from None
 
 
 def ways_on(kube: Kube, run: Run) -> str:
