@@ -30,7 +30,8 @@ COPY job /src/job
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --target /opt/job /src && rm -r /opt/job/bin
 
 FROM dependencies
-COPY --from=package /opt/job /opt/job
 USER 1000:1000
 WORKDIR /home/tench
+# Last, so that a change of the code changes one layer.
+COPY --from=package /opt/job /opt/job
 CMD ["python", "-m", "job"]

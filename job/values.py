@@ -12,6 +12,7 @@ SCHEMES = ("s3", "gs", "az")
 
 _NAME_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"  # DNS-1035
 _NAME_CHARACTERS = 30
+_SMALLEST_SHARE = 0.0001
 
 
 def check_uri(uri: str) -> str:
@@ -45,6 +46,8 @@ def check_name(name: str) -> str:
 def check_gpus(gpus: float) -> float:
     if gpus > 1 and not gpus.is_integer():  # Ray's rule: one GPU can be shared, more are whole
         raise ValueError("must be at most 1 or a whole number; only one GPU can be shared")
+    if 0 < gpus < _SMALLEST_SHARE:
+        raise ValueError(f"must be 0 or at least {_SMALLEST_SHARE}; Ray counts no smaller share")
     return gpus
 
 

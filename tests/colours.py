@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from job.errors import ModelError
 from job.recipe import Exactly, Recipe
 
 LABELS = ("blue", "green", "red")
@@ -34,6 +35,15 @@ class Colours:
 
 
 make = Colours
+
+
+class Refusing(Colours):
+    """Cannot be loaded; COLOURS_LOG gets a line for each try."""
+
+    def __init__(self, spec, device):
+        with open(os.environ["COLOURS_LOG"], "a") as file:
+            file.write("refused\n")
+        raise ModelError("these weights fit no model")
 
 
 def make_image(colour, seed=0):

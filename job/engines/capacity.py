@@ -42,10 +42,11 @@ def await_capacity(compute: ComputeSpec) -> None:
         short = [f"{found.get(kind, 0):g} of {n:g} {kind}s" for kind, n in needed.items() if found.get(kind, 0) < n]
         if not short:
             return
-        if time.monotonic() > deadline:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
             raise PreflightError(
                 f"the Ray cluster has {' and '.join(short)} that {replicas} replicas and one decode task need; give it "
                 "more workers, or lower compute.concurrency"
             )
         log.info("waiting for workers: the Ray cluster has %s", " and ".join(short))
-        time.sleep(POLL_S)
+        time.sleep(min(POLL_S, left_s))

@@ -120,12 +120,15 @@ def configure_ray_data() -> None:
     # Importing ray.data sets these anew; its progress is not shown, and ours is.
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
+    # What ends a run is told once, by whoever catches it; these two print its traceback before that.
+    for name in ("_internal.execution.streaming_executor_state", "exceptions"):
+        logging.getLogger(f"ray.data.{name}").setLevel(logging.CRITICAL)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.target_max_block_size = BLOCK_BYTES
-    context.raise_original_map_exception = False
-    # A replica that dies while it loads (an OOM kill, a lost node) is started again; one that raises is not.
+    context.raise_original_map_exception = True  # wrapped, it would lose its class on the way here
+    # A replica that dies while it loads (an OOM kill, a lost node) is started again.
     context.max_consecutive_actor_init_deaths = 3
 
 
@@ -162,14 +165,23 @@ def _bundle(work: Work) -> int:
 
 
 class Replica:
-    """An actor of the pool."""
+    """An actor of the pool.
+
+    Ray Data takes an error of `__init__` for a death, and starts three more; one of `__call__` ends the run.
+    """
 
     def __init__(self, model: ModelSpec, compute: ComputeSpec, gpus: float) -> None:
         from job.engines.predict import TimedPredict
 
-        self._predict = TimedPredict(model, compute, replica_device(gpus, compute.cpu_fallback))
+        self._error: TenchError | None = None
+        try:
+            self._predict = TimedPredict(model, compute, replica_device(gpus, compute.cpu_fallback))
+        except TenchError as error:
+            self._error = error
 
     def __call__(self, decoded: pa.Table) -> pa.Table:
+        if self._error:
+            raise self._error
         return self._predict(decoded)
 
 

@@ -4,6 +4,7 @@ The driver calls `load_recipe`, which reads configuration and no weights; each r
 module for each kind, imported only when it is asked for: torch takes seconds to import, transformers more.
 """
 
+import shutil
 from typing import TYPE_CHECKING
 
 from job.errors import ModelError
@@ -15,9 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["load_predictor", "load_recipe"]
 
+_COMPILERS = ("g++", "gcc", "clang", "cc")  # torch.compile writes C++ for a CPU, and C to launch what a GPU runs
+
 
 def load_recipe(spec: ModelSpec) -> "Recipe":
-    """How images become the model's input. Needs no GPU. Raises ModelError."""
+    """How images become the model's input. Needs no GPU. Raises ModelError, also where `compile` cannot work."""
+    if spec.compile and not any(shutil.which(compiler) for compiler in _COMPILERS):
+        raise ModelError(
+            f"model.compile is true and none of {', '.join(_COMPILERS)} is installed here; set it to false, or install "
+            "a C++ compiler and Python's headers (in an image: g++ and python3-dev)"
+        )
     if spec.kind == "torchvision":
         from job.models.torchvision import load_recipe as load
     elif spec.kind == "transformers":

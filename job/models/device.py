@@ -1,16 +1,12 @@
 """Devices: the precision each is fast at, models placed on them, and pixels made into their input."""
 
-import shutil
 from dataclasses import dataclass
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from job.errors import ModelError
 from job.recipe import Recipe
 from job.spec import ModelSpec
-
-_COMPILERS = ("g++", "gcc", "clang", "cc")  # torch.compile writes C++ for a CPU, and C to launch what a GPU runs
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -78,8 +74,6 @@ class Placement:
     def compiled(self, model: torch.nn.Module, dynamic: bool = False) -> torch.nn.Module:
         if not self.compile:
             return model
-        if not any(shutil.which(compiler) for compiler in _COMPILERS):
-            raise ModelError(f"model.compile needs a C compiler, and none of {', '.join(_COMPILERS)} is installed here")
         model.compile(dynamic=dynamic)
         return model
 

@@ -61,7 +61,9 @@ class Helm:
             raise PreflightError(f"helm is not installed, and it is what renders the chart: {INSTALL}")
         self._program = found
         self._where = [*_option("--kube-context", context), *_option("--namespace", namespace)]
-        self._check_version()
+        major = self._check_version()
+        # Helm 4 would apply on the server, and refuse to take back what Kueue or the operator has written since.
+        self._applies = ["--server-side=false"] if major >= 4 else []
 
     def template(self, release: str, values: ChartValues) -> str:
         """The manifest that an install would apply; no cluster is asked. Raises UsageError for wrong values."""
@@ -70,14 +72,14 @@ class Helm:
     def install(self, release: str, values: ChartValues) -> None:
         """Leaves no half of a release. Raises UsageError, PreflightError."""
         try:
-            self._with_values("install", release, values)
+            self._with_values("install", release, values, *self._applies)
         except TenchError:
             if self.status(release) == "failed":
                 self.uninstall(release)
             raise
 
     def upgrade(self, release: str, values: ChartValues) -> None:
-        self._with_values("upgrade", release, values)
+        self._with_values("upgrade", release, values, *self._applies)
 
     def uninstall(self, release: str) -> None:
         """The RayJob's finalizer stops the job."""
@@ -94,14 +96,14 @@ class Helm:
         """What is installed."""
         return self._run("get", "manifest", release)
 
-    def _with_values(self, command: str, release: str, values: ChartValues) -> str:
+    def _with_values(self, command: str, release: str, values: ChartValues, *options: str) -> str:
         with tempfile.TemporaryDirectory(prefix="tench-") as folder:
             first, last = Path(folder, "defaults.json"), Path(folder, "job.json")
             first.write_text(to_helm_yaml(values.defaults), encoding="utf-8")
             last.write_text(to_helm_yaml(values.own), encoding="utf-8")
             files = [each for file in (str(first), *values.files, str(last)) for each in ("--values", file)]
             sets = [each for text in values.sets for each in ("--set", text)]
-            return self._run(command, release, values.chart, *files, *sets)
+            return self._run(command, release, values.chart, *options, *files, *sets)
 
     def _run(self, *command: str) -> str:
         return _output(command[0], self._call(*command))
@@ -109,7 +111,8 @@ class Helm:
     def _call(self, *command: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run([self._program, *command, *self._where], capture_output=True, text=True)
 
-    def _check_version(self) -> None:
+    def _check_version(self) -> int:
+        """The major version."""
         done = subprocess.run([self._program, "version", "--short"], capture_output=True, text=True)
         found = re.search(r"v(\d+)\.(\d+)", done.stdout)
         if found is None:
@@ -117,6 +120,7 @@ class Helm:
         if (int(found[1]), int(found[2])) < OLDEST:
             oldest = ".".join(map(str, OLDEST))
             raise PreflightError(f"{self._program} is {found[0]}, and {oldest} is the oldest that will do: {INSTALL}")
+        return int(found[1])
 
 
 def chart_path(given: str | None) -> str:

@@ -90,8 +90,7 @@ def draft(spec: JobSpec, run_id: str | None, target: Target) -> Draft:
     helm = target.helm(kube)
     operator = find_operator(kube)
     # Before the user's values, so that theirs go before it.
-    defaults = {"kuberay": {"version": operator.version}} if operator.version else {}
-    release = render_release(helm, spec, run_id, replace(target.values(), defaults=defaults))
+    release = render_release(helm, spec, run_id, replace(target.values(), defaults=operator.values))
     return Draft(kube, helm, release, operator.finding, _is_complete(release))
 
 

@@ -43,8 +43,10 @@ def test_every_guard_says_what_is_wrong_and_then_what_to_do() -> None:
 def test_every_uri_of_the_job_is_guarded(key: str) -> None:
     section, field = key.split(".")
     assert _error({"job": {section: {field: "here/x.safetensors"}}}) == f"job.{key} is here/x.safetensors, {A_PATH}"
+    volume: Object = {"name": "models", "persistentVolumeClaim": {"claimName": "models"}}
+    mounted = {"volumes": [volume], "volumeMounts": [{"name": "models", "mountPath": "/models"}]}
     for uri in ("s3://b/x.safetensors", "gs://b/x.safetensors", "az://b/x.safetensors", "/models/x.safetensors"):
-        assert "kind: RayJob" in _manifest({"job": {section: {field: uri}}})
+        assert "kind: RayJob" in _manifest({"job": {section: {field: uri}}, **mounted})
 
 
 @pytest.mark.parametrize("character", ["\x7f", "\x80", "\x85", "\x9f", "\u2028", "\u2029", "\ufffe", "\uffff"])

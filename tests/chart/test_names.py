@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 DNS_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 LABEL_VALUE = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-EVERYTHING: Object = {"serviceAccount": {"create": True}, "networkPolicy": {"enabled": True}}
+EVERYTHING: Object = {
+    "serviceAccount": {"create": True},
+    "networkPolicy": {"enabled": True, "operatorNamespace": "default"},
+}
 CLUSTER: Object = {"mode": "cluster", "workers": {"replicas": 1}, **EVERYTHING}
 
 # Helm's own grammar: a DNS-1123 subdomain of at most 53 characters.
@@ -74,7 +77,7 @@ def before() -> list[Object]:
         {"deadlines": {"activeSeconds": 3600}},
         {"deadlines": {"preRunningSeconds": 600}},
         {"head": {"disruptionBudget": False}},
-        {"networkPolicy": {"enabled": True}},
+        {"networkPolicy": {"enabled": True, "operatorNamespace": "default"}},
     ],
     ids=str,
 )
@@ -101,6 +104,7 @@ def test_an_upgrade_that_kuberay_takes_keeps_the_rayjob(before: list[Object], ch
         {"env": [{"name": "A", "value": "b"}]},
         {"labels": {"team": "vision"}},
         {"cluster": "warm"},
+        {"queue": {"name": "vision"}},
         {"job": {"compute": {"concurrency": 3}}},
         {"job": {"compute": {"batch_size": 64}}},
         {"job": {"errors": {"max_fraction": 0.5}}},

@@ -104,6 +104,16 @@ def test_a_role_s_service_account_is_the_one_of_head_and_workers() -> None:
     }
 
 
+def test_azure_s_workload_identity_gets_the_label_that_it_looks_for() -> None:
+    key = "azure.workload.identity/client-id"
+    account = {"create": True, "annotations": {key: "00000000-0000-0000-0000-000000000000"}}
+    use = "azure.workload.identity/use"
+    for changes in ({}, {"labels": {use: "true"}}):
+        for _, pod in pod_templates(render(RUN, {"serviceAccount": account, **changes})):
+            assert pod["metadata"]["labels"][use] == "true"
+    assert all(use not in pod["metadata"]["labels"] for _, pod in pod_templates(case("irsa")))
+
+
 def test_an_account_that_is_there_is_used_and_not_made() -> None:
     objects = case("private-registry")
     assert "ServiceAccount" not in {each["kind"] for each in objects}

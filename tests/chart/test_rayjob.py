@@ -35,7 +35,7 @@ def test_attempts_and_deadlines_are_the_values_also_where_they_are_0() -> None:
     queued, plain = (of_kind(case(name), "RayJob")["spec"] for name in ("queue", "cpu"))
     assert (queued["backoffLimit"], queued["ttlSecondsAfterFinished"]) == (0, 0)
     assert (queued["activeDeadlineSeconds"], queued["preRunningDeadlineSeconds"]) == (86400, 3600)
-    assert (plain["backoffLimit"], plain["ttlSecondsAfterFinished"]) == (2, 60)
+    assert (plain["backoffLimit"], plain["ttlSecondsAfterFinished"]) == (1, 60)
     assert "activeDeadlineSeconds" not in plain
 
 
@@ -45,6 +45,15 @@ def test_a_newer_field_is_left_out_for_an_older_operator(version: str) -> None:
     spec = of_kind(render(RUN, {"kuberay": {"version": version}, "auth": auth}), "RayJob")["spec"]
     assert ("authOptions" in spec["rayClusterSpec"]) is (version >= "1.5")
     assert ("preRunningDeadlineSeconds" in spec) is (version >= "1.6")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_upgrade_of_a_warm_cluster_replaces_its_pods_where_the_operator_can(version: str) -> None:
+    auth = {"mode": "disabled"} if version == "1.4" else {"mode": "token"}
+    cluster = ray_cluster(render("warm-cluster", {"kuberay": {"version": version}, "auth": auth}))
+    assert cluster.get("upgradeStrategy") == ({"type": "Recreate"} if version >= "1.6" else None)
+    # KubeRay refuses a RayJob with it.
+    assert "upgradeStrategy" not in ray_cluster(case("cpu"))
 
 
 def test_ray_asks_for_a_token_unless_it_is_told_not_to() -> None:

@@ -36,6 +36,9 @@ DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(enco
         ),
         ({"image": {"tags": "1"}}, "at '/image': additional properties 'tags' not allowed"),
         ({"image": {"tag": 1.0}}, "at '/image/tag': got number, want string"),
+        ({"image": {"tag": "a b"}}, "at '/image/tag': 'a b' does not match pattern"),
+        ({"image": {"repository": "r.io/tench:1"}}, "at '/image/repository': 'r.io/tench:1' does not match pattern"),
+        ({"image": {"repository": "r.io/Tench"}}, "at '/image/repository': 'r.io/Tench' does not match pattern"),
         ({"image": {"digest": "0123"}}, "at '/image/digest': '0123' does not match pattern"),
         ({"head": {"gpus": 1}}, "at '/head': additional properties 'gpus' not allowed"),
         ({"head": {"memory": "6 GB"}}, "at '/head/memory': '6 GB' does not match pattern"),
@@ -46,6 +49,10 @@ DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(enco
         (
             {"workers": {"resources": {"limit": {}}}},
             "at '/workers/resources': additional properties 'limit' not allowed",
+        ),
+        (
+            {"workers": {"resources": {"requests": {"cpu": 0.5}}}},
+            "at '/workers/resources/requests/cpu': got number, want",
         ),
         ({"workers": {"nodeSelector": {"gpu": True}}}, "at '/workers/nodeSelector/gpu': got boolean, want string"),
         (
@@ -70,6 +77,7 @@ DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(enco
         ({"cluster": "Warm"}, "at '/cluster': 'Warm' does not match pattern"),
         ({"runId": "a/b"}, "at '/runId': 'a/b' does not match pattern"),
         ({"env": [{"name": "THREADS", "value": 4}]}, "at '/env/0/value': got number, want string"),
+        ({"env": [{"name": "A", "value": "b", "valueFrom": {}}]}, "at '/env/0': 'not' failed"),
         ({"volumes": [{"emptyDir": {}}]}, "at '/volumes/0': missing property 'name'"),
         ({"volumeMounts": [{"name": "x", "path": "/x"}]}, "at '/volumeMounts/0': missing property 'mountPath'"),
         ({"labels": {"team": "a b"}}, "at '/labels/team': 'a b' does not match pattern"),

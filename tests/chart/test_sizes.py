@@ -39,18 +39,15 @@ def test_gpus_decide_on_the_worker_pods(concurrency: int, gpus_per_replica: floa
     concurrency=st.integers(1, 2000),
     cpus_per_replica=st.integers(1, 8),
     cpus_per_pod=st.integers(2, 64),
-    decoders=st.sampled_from([0, 0, 3]),
 )
 def test_cpus_decide_on_the_worker_pods_of_a_run_without_gpus(
-    concurrency: int, cpus_per_replica: int, cpus_per_pod: int, decoders: int
+    concurrency: int, cpus_per_replica: int, cpus_per_pod: int
 ) -> None:
-    for_replicas = cpus_per_pod if decoders else cpus_per_pod - 1
+    for_replicas = cpus_per_pod - 1
     assume(for_replicas >= cpus_per_replica)
     pods = ceil(concurrency / floor(for_replicas / cpus_per_replica))
     compute = {"concurrency": concurrency, "gpus_per_replica": 0, "cpus_per_replica": cpus_per_replica}
-    workers = _workers(
-        {"job": {"compute": compute}, "workers": {"cpus": cpus_per_pod}, "decoders": {"replicas": decoders}}
-    )
+    workers = _workers({"job": {"compute": compute}, "workers": {"cpus": cpus_per_pod}})
     assert _replicas(workers) == (pods, pods, pods)
     assert _gpus(workers) == ("0", None, None)
 
@@ -90,6 +87,22 @@ def test_a_pod_requests_all_that_ray_and_its_volumes_may_use(name: str) -> None:
         assert _bytes(volumes["tmp"]["sizeLimit"]) <= _bytes(requests["ephemeral-storage"])
 
 
+@pytest.mark.parametrize(
+    ("size", "written"), [("8Gi", "8Gi"), ("1.5Gi", "1536Mi"), ("0.1Gi", "107374182"), ("1.5G", "1500000000")]
+)
+def test_a_size_is_written_as_kuberay_would_write_it_back(size: str, written: str) -> None:
+    """Else Helm 4 takes it for the operator's, and refuses the next upgrade."""
+    group = {"sharedMemory": size, "memory": "9.5Gi", "disk": "2.5Gi"}
+    (container,), volumes = (
+        ray_cluster(render(RUN, {"workers": group}))["workerGroupSpecs"][0]["template"]["spec"][key]
+        for key in ("containers", "volumes")
+    )
+    limits = {volume["name"]: volume["emptyDir"]["sizeLimit"] for volume in volumes}
+    assert limits == {"tmp": "2560Mi", "shared-memory": written}
+    requests = {"cpu": "8", "memory": "9728Mi", "ephemeral-storage": "2560Mi", "nvidia.com/gpu": "1"}
+    assert container["resources"]["requests"] == requests
+
+
 @pytest.mark.parametrize("size", ["80Mi", "1.5Gi", "1500M", "0.5Gi", "2G", "1234567k", "2000000Ki", "1234567890"])
 def test_every_spelling_of_a_size_is_understood(size: str) -> None:
     head = ray_cluster(render(RUN, {"head": {"sharedMemory": size}}))["headGroupSpec"]
@@ -102,6 +115,8 @@ def test_an_override_of_resources_keeps_the_rest() -> None:
     resources = worker["template"]["spec"]["containers"][0]["resources"]
     assert load_values("private-registry")["workers"]["resources"]["limits"] == {"ephemeral-storage": "40Gi"}
     assert resources["limits"] == {"memory": "24Gi", "amd.com/gpu": "1", "ephemeral-storage": "40Gi"}
+    (head,) = ray_cluster(case("private-registry"))["headGroupSpec"]["template"]["spec"]["containers"]
+    assert head["resources"]["limits"] == {"memory": "6Gi", "cpu": "4"}
     assert resources["requests"] == {"cpu": "8", **resources["limits"]}
 
 

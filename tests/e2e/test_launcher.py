@@ -101,7 +101,7 @@ def test_plan_says_what_the_cluster_says(person):
     output, error = person.pipe("plan", "job.yaml", "-f", "cluster.yaml", "--images-per-second", "10")
     assert output.startswith("launched-")
     for words in (
-        "KubeRay: 1.6, default/kuberay-operator",
+        "KubeRay: 1.6.1, default/kuberay-operator",
         "Pod Security: restricted, which the pods",
         "references: Secret store is there",
         "can be written, and refuses a",

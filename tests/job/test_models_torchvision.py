@@ -245,3 +245,9 @@ def test_mask_and_keypoint_networks_give_the_boxes_without_drawing_masks():
     predictor = load_predictor(spec, "cpu", 1)
     assert not predictor._network.roi_heads.has_mask()
     assert predictor._network.roi_heads.mask_head is not None
+
+
+def test_compiling_without_a_compiler_is_refused_before_anything_starts(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ModelError, match=r"model\.compile is true and none of g\+\+, .* is installed here; set it"):
+        load_recipe(make_model_spec(name="resnet50", weights="none", compile=True))

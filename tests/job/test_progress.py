@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import pyarrow as pa
 import pytest
@@ -34,10 +35,14 @@ def clock(monkeypatch):
     return clock
 
 
+def make_progress(folder):
+    console = Console(file=io.StringIO(), force_terminal=False)
+    return Progress(open_folder(str(folder)), total=100, done=20, console=console, slots=Slots(2, 2, 1))
+
+
 @pytest.fixture
 def progress(tmp_path):
-    console = Console(file=io.StringIO(), force_terminal=False)
-    return Progress(open_folder(str(tmp_path)), total=100, done=20, console=console, slots=Slots(2, 2, 1))
+    return make_progress(tmp_path)
 
 
 def test_progress_json_tells_how_far_the_run_is(progress, tmp_path):
@@ -73,12 +78,12 @@ def test_the_bottleneck_is_the_stage_whose_slots_are_busiest(clock, progress, fi
     assert progress.bottleneck().startswith(f"{stage} (read ")
 
 
-def test_elsewhere_than_on_a_terminal_a_line_tells_it(progress, monkeypatch, caplog):
+def test_elsewhere_than_on_a_terminal_a_line_tells_it(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("job.progress.INTERVAL_S", 0.02)
     caplog.set_level("INFO", "job")
-    with progress:
+    with make_progress(tmp_path) as progress:
         progress.add(make_rows([None] * 29 + ["empty: no bytes"]), make_figures(decode_s=0.1))
         while not caplog.records:
-            pass
+            time.sleep(0.01)
     assert caplog.records[-1].getMessage().startswith("50 of 100 images, 1 failed, 0:0")
     assert "images/s; bottleneck: decode (read 0%, decode" in caplog.records[-1].getMessage()

@@ -64,6 +64,15 @@ def test_bad_images_become_rows_and_the_rest_is_unaffected(folder, engine, deadl
     assert (result.success["rows"], verify(result.paths.uri).failed) == (49, 4)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_model_that_cannot_be_loaded_ends_the_run_at_its_first_try(folder, engine, monkeypatch):
+    monkeypatch.setenv("COLOURS_LOG", str(folder / "log"))
+    model = {"kind": "python", "name": "colours:Refusing"}
+    with pytest.raises(ModelError, match=r"^these weights fit no model$"):
+        run_here(make_spec(folder, model=model), engine)
+    assert (folder / "log").read_text() == "refused\n"
+
+
 def run_until_it_survives(folder, spec, engine):
     """Exit codes of attempts in processes of their own."""
     (folder / "job.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))

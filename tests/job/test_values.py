@@ -61,3 +61,9 @@ def test_one_gpu_can_be_shared_but_not_one_and_a_half() -> None:
     assert [check_gpus(gpus) for gpus in (0.0, 0.25, 1.0, 2.0)] == [0.0, 0.25, 1.0, 2.0]
     with pytest.raises(ValueError, match="whole number"):
         check_gpus(1.5)
+
+
+def test_a_share_is_what_ray_can_count() -> None:
+    assert check_gpus(0.0001) == 0.0001
+    with pytest.raises(ValueError, match=r"must be 0 or at least 0\.0001"):
+        check_gpus(0.00001)

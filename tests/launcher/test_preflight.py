@@ -134,7 +134,8 @@ def test_gpus_are_known_by_name():
     [
         ("quay.io/kuberay/operator:v1.6.1", "1.6", "ok"),
         ("registry.example.com:5000/kuberay/operator:1.4.2", "1.4", "ok"),
-        ("quay.io/kuberay/operator:v1.5.0@sha256:" + "0" * 64, "1.5", "ok"),
+        ("quay.io/kuberay/operator:v1.5.1@sha256:" + "0" * 64, "1.5", "ok"),
+        ("quay.io/kuberay/operator:v1.5.0", "1.4", "ok"),
         ("quay.io/kuberay/operator:v1.3.2", None, "error"),
         ("quay.io/kuberay/operator:v1.9.0", "1.7", "warning"),
         ("quay.io/kuberay/operator:nightly", None, "warning"),
@@ -149,6 +150,12 @@ def test_an_operator_by_its_digest_is_known_by_its_chart(kube):
     deployment = operator("quay.io/kuberay/operator@sha256:" + "0" * 64)
     deployment["metadata"]["labels"]["helm.sh/chart"] = "kuberay-operator-1.5.1"
     assert find_operator(kube(cluster(**{OPERATORS: items(deployment)}))).version == "1.5"
+
+
+def test_a_network_policy_admits_the_operator_from_where_it_is(kube):
+    found = find_operator(kube(cluster(**{OPERATORS: items(operator())})))
+    assert found.values == {"kuberay": {"version": "1.6"}, "networkPolicy": {"operatorNamespace": "kuberay-system"}}
+    assert find_operator(kube(cluster(**{OPERATORS: None}))).values == {}
 
 
 def test_without_kuberay_the_way_out_is_its_installation(kube):

@@ -15,7 +15,7 @@ from job.plan import run_paths
 from job.spec import JobSpec
 from scripts.launcher.abandoned import delete_folder, find_abandoned
 from scripts.launcher.cmd_gc import parse_age
-from scripts.launcher.helm import to_helm_yaml
+from scripts.launcher.helm import ChartValues, Helm, to_helm_yaml
 from scripts.launcher.release import differing
 
 RAYJOBS = "/apis/ray.io/v1/namespaces/vision/rayjobs"
@@ -194,14 +194,39 @@ def test_without_helm_the_way_out_is_its_installation(tench, tmp_path):
     assert "https://helm.sh/docs/intro/install" in done.stderr
 
 
-def test_a_helm_that_is_too_old_is_named(tench, tmp_path):
-    old = tmp_path / "bin" / "helm"
-    old.parent.mkdir()
-    old.write_text("#!/bin/sh\necho v3.7.2+g663a896\n")
-    old.chmod(0o755)
-    done = tench("render", "job.yaml", PATH=str(old.parent))
+@pytest.fixture
+def fake_helm(tmp_path, monkeypatch):
+    """A `helm` of some version, alone on PATH, that notes its calls."""
+    program, calls = tmp_path / "bin" / "helm", tmp_path / "calls"
+    program.parent.mkdir()
+    monkeypatch.setenv("PATH", str(program.parent))
+
+    def of(version):
+        calls.unlink(missing_ok=True)
+        program.write_text(f'#!/bin/sh\necho "$@" >>{calls}\necho {version}\n')
+        program.chmod(0o755)
+        return lambda: calls.read_text().splitlines()
+
+    return of
+
+
+def test_a_helm_that_is_too_old_is_named(tench, fake_helm):
+    fake_helm("v3.7.2+g663a896")
+    done = tench("render", "job.yaml")
     assert done.returncode == 3
     assert "is v3.7, and 3.8 is the oldest that will do" in done.stderr
+
+
+@pytest.mark.parametrize(("version", "options"), [("v3.19.0", []), ("v4.3.1", ["--server-side=false"])])
+def test_helm_4_leaves_to_others_what_they_have_written(fake_helm, version, options):
+    calls = fake_helm(version)
+    helm = Helm(None, "vision")
+    values = ChartValues("charts/tench", (), (), {}, {})
+    helm.template("pets", values)
+    helm.install("pets", values)
+    helm.upgrade("pets", values)
+    told = {call.split()[0]: [word for word in call.split() if "server-side" in word] for call in calls()}
+    assert told == {"version": [], "template": [], "install": options, "upgrade": options}
 
 
 # submit and plan

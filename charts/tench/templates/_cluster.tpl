@@ -9,6 +9,11 @@ authOptions:
   secretName: {{ . | quote }}
   {{- end }}
 {{- end }}
+{{- if and (eq .Values.mode "cluster") (not (has .Values.kuberay.version (list "1.4" "1.5"))) }}
+{{- /* An upgrade replaces all pods; without it, one that dies later would come back as another version than the rest. */}}
+upgradeStrategy:
+  type: Recreate
+{{- end }}
 headGroupSpec:
   serviceType: ClusterIP
   rayStartParams:
@@ -35,6 +40,8 @@ groupName: {{ .role }}s
 replicas: {{ .pods }}
 minReplicas: {{ .pods }}
 maxReplicas: {{ .pods }}
+{{- /* As KubeRay writes it back: a list that the operator has changed is its own, and Helm 4 then refuses an upgrade. */}}
+scaleStrategy: {}
 rayStartParams:
   num-cpus: {{ .group.cpus | toString | quote }}
   num-gpus: {{ .gpus | toString | quote }}

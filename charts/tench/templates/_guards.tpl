@@ -3,7 +3,9 @@
 {{- define "tench.guards" -}}
 {{- include "tench.guards.kuberay" . -}}
 {{- include "tench.guards.memory" . -}}
+{{- include "tench.guards.resources" . -}}
 {{- include "tench.guards.overlaps" . -}}
+{{- include "tench.guards.access" . -}}
 {{- if eq .Values.mode "cluster" }}{{ include "tench.guards.cluster" . }}{{ else }}{{ include "tench.guards.run" . }}{{ end -}}
 {{- end -}}
 
@@ -36,6 +38,26 @@
 {{- end }}
 {{- end -}}
 
+{{/* Within a RayJob nobody checks a pod: one that cannot be made would be waited for. */}}
+{{- define "tench.guards.resources" -}}
+{{- range $name := list "head" "workers" "decoders" }}
+{{- $group := index $.Values $name }}
+{{- $gpus := ternary (include "tench.podGpus" $ | int) 0 (eq $name "workers") }}
+{{- $resources := include "tench.resources" (dict "root" $ "group" $group "gpus" $gpus) | fromYaml }}
+{{- range $resource, $request := $resources.requests }}
+{{- $limit := index $resources.limits $resource }}
+{{- $more := and $limit (gt (include "tench.number" $request | float64) (include "tench.number" $limit | float64)) }}
+{{- if or $more (and (contains "/" $resource) (ne (toString $request) (toString $limit))) }}
+{{- fail (printf "ERROR: %s.resources makes a request of %v %s and a limit of %v; set both, the limit no lower and for GPUs the same" $name $request $resource $limit) }}
+{{- end }}
+{{- end }}
+{{- /* Zero would mean no limit. */}}
+{{- if lt (include "tench.bytes" $group.disk | int64) 1073741824 }}
+{{- fail (printf "ERROR: %s.disk is %s and Ray's logs alone may take 1Gi; set it to that or more" $name $group.disk) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* What is there twice, the API server refuses, or KubeRay's service no longer finds the head. */}}
 {{- define "tench.guards.overlaps" -}}
 {{- range $key, $_ := .Values.labels }}
@@ -60,6 +82,21 @@
 {{- end }}
 {{- end -}}
 
+{{/* Who may call, and as whom the pods do. */}}
+{{- define "tench.guards.access" -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.operatorNamespace) }}
+{{- fail "ERROR: networkPolicy.enabled is true and operatorNamespace is not set; say where the operator is, for nobody else submits the job: kubectl get deployments -A | grep kuberay" }}
+{{- end }}
+{{- if and .Values.serviceAccount.annotations (not .Values.serviceAccount.create) }}
+{{- fail (printf "ERROR: serviceAccount.annotations has %s and create is false; set create: true, or annotate the account that is there and name it" (keys .Values.serviceAccount.annotations | sortAlpha | first)) }}
+{{- end }}
+{{- range .Values.env }}
+{{- if regexMatch "^RAY_(AUTH_|ADDRESS$)" .name }}
+{{- fail (printf "ERROR: env has %s, which the operator sets; use auth.mode and auth.secret" .name) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "tench.guards.cluster" -}}
 {{- if .Values.cluster }}
 {{- fail (printf "ERROR: mode is cluster and cluster is %s; a cluster runs on no other: leave one of the two out" .Values.cluster) }}
@@ -67,6 +104,7 @@
 {{- if not .Values.workers.replicas }}
 {{- fail "ERROR: mode is cluster and workers.replicas is not set; say how many worker pods stay" }}
 {{- end }}
+{{- include "tench.guards.decoders" . -}}
 {{- if .Values.job }}
 {{- fail "ERROR: mode is cluster and job is set; install the job as a release of its own with cluster: NAME" }}
 {{- end }}
@@ -90,13 +128,41 @@
 {{- fail (printf "ERROR: queue.name is %s and cluster is %s; Kueue admits a run with a cluster of its own: leave one of the two out" .Values.queue.name .Values.cluster) }}
 {{- end }}
 {{- else }}
+{{- include "tench.guards.decoders" . -}}
 {{- include "tench.guards.sizes" . -}}
+{{- include "tench.guards.output" . -}}
+{{- end }}
+{{- end -}}
+
+{{/* Where no pod has a GPU, nothing keeps replicas off a decoder, which has no memory for them. */}}
+{{- define "tench.guards.decoders" -}}
+{{- if and .Values.decoders.replicas (not (include "tench.podGpus" . | int)) }}
+{{- fail (printf "ERROR: decoders.replicas is %v and the workers have no GPUs; leave the decoders out, and raise workers.cpus" .Values.decoders.replicas) }}
+{{- end }}
+{{- end -}}
+
+{{/* All pods read the plan where the head has written it. */}}
+{{- define "tench.guards.output" -}}
+{{- $uri := .Values.job.output.uri -}}
+{{- $shared := list -}}
+{{- range $volume := .Values.volumes }}
+{{- range $.Values.volumeMounts }}
+{{- if and (eq .name $volume.name) (not (hasKey $volume "emptyDir")) }}{{ $shared = append $shared (printf "%s/" (trimSuffix "/" .mountPath)) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- $found := false -}}
+{{- range $shared }}{{ if hasPrefix . (printf "%s/" $uri) }}{{ $found = true }}{{ end }}{{ end -}}
+{{- if and (hasPrefix "/" $uri) (not $found) }}
+{{- fail (printf "ERROR: job.output.uri is %s and no volume is mounted there; add one that all pods share to volumes and volumeMounts, or write to a bucket" $uri) }}
 {{- end }}
 {{- end -}}
 
 {{- define "tench.guards.sizes" -}}
 {{- $perReplica := include "tench.gpusPerReplica" . | float64 -}}
 {{- $perPod := include "tench.podGpus" . | int -}}
+{{- if and $perReplica (lt $perReplica 0.0001) }}
+{{- fail (printf "ERROR: job.compute.gpus_per_replica is %v and Ray counts no share below 0.0001; set a share such as 0.5, or 0 for workers without" $perReplica) }}
+{{- end }}
 {{- if and $perReplica (not $perPod) }}
 {{- fail (printf "ERROR: workers.gpus is 0 and job.compute.gpus_per_replica is %v; give the pods GPUs, or set gpus_per_replica: 0" $perReplica) }}
 {{- end }}

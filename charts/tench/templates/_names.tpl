@@ -19,9 +19,11 @@
 {{- .Values.runId | default (printf "%s-%s" .Release.Name (include "tench.hash" (toJson $determinants))) -}}
 {{- end -}}
 
-{{/* Release, run and everything of the RayJob that KubeRay would ignore an edit of: a change makes a new RayJob. */}}
+{{/* Release, run and everything of the RayJob that KubeRay would ignore an edit of, or Kueue refuse: a change makes a
+     new RayJob. */}}
 {{- define "tench.rayjob" -}}
-{{- $fixed := printf "%s %s %s" .Release.Name (toJson .Values.job) (include "tench.rayjob.fixed" .) -}}
+{{- $queue := printf "%s %s" (.Values.queue.name | default "") (.Values.queue.priorityClass | default "") -}}
+{{- $fixed := printf "%s %s %s %s" .Release.Name $queue (toJson .Values.job) (include "tench.rayjob.fixed" .) -}}
 {{- printf "%s-%s" (include "tench.stem" .) (include "tench.hash" $fixed) -}}
 {{- end -}}
 

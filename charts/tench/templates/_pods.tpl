@@ -7,7 +7,7 @@ metadata:
   labels:
     {{- include "tench.selector" .root | nindent 4 }}
     app.kubernetes.io/component: {{ .role }}
-    {{- with $values.labels }}
+    {{- with include "tench.pod.labels" .root | fromYaml }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- $annotations := dict -}}
@@ -49,9 +49,9 @@ spec:
         {{- end }}
   volumes:
     - name: tmp
-      emptyDir: { sizeLimit: {{ .group.disk }} }
+      emptyDir: { sizeLimit: {{ include "tench.size" .group.disk | quote }} }
     - name: shared-memory
-      emptyDir: { medium: Memory, sizeLimit: {{ .group.sharedMemory }} }
+      emptyDir: { medium: Memory, sizeLimit: {{ include "tench.size" .group.sharedMemory | quote }} }
     {{- if and (eq .role "head") (eq $values.mode "run") }}
     - name: job
       configMap: { name: {{ include "tench.configmap" .root }} }
@@ -59,6 +59,15 @@ spec:
     {{- with $values.volumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+{{- end -}}
+
+{{/* The user's, and the one without which Azure's workload identity leaves a pod alone. */}}
+{{- define "tench.pod.labels" -}}
+{{- $labels := deepCopy (.Values.labels | default dict) -}}
+{{- range $key, $_ := .Values.serviceAccount.annotations }}
+{{- if hasPrefix "azure.workload.identity/" $key }}{{ $_ := set $labels "azure.workload.identity/use" "true" }}{{ end }}
+{{- end }}
+{{- toYaml $labels -}}
 {{- end -}}
 
 {{/* Who the pod is: what the restricted Pod Security Standard asks of it, and no token of the cluster's own. */}}
@@ -113,11 +122,14 @@ securityContext:
 
 {{/* Memory is a request and a limit, so that a pod is placed where all of it is; what Ray is told of is requested. */}}
 {{- define "tench.resources" -}}
-{{- $requests := dict "cpu" (.group.cpus | toString) "memory" .group.memory "ephemeral-storage" .group.disk -}}
-{{- $limits := dict "memory" .group.memory -}}
+{{- $memory := include "tench.size" .group.memory -}}
+{{- $requests := dict "cpu" (.group.cpus | toString) "memory" $memory "ephemeral-storage" (include "tench.size" .group.disk) -}}
+{{- $limits := dict "memory" $memory -}}
 {{- if .gpus }}
 {{- $_ := set $requests .root.Values.workers.gpuResource (.gpus | toString) }}
 {{- $_ := set $limits .root.Values.workers.gpuResource (.gpus | toString) }}
 {{- end }}
-{{- toYaml (mergeOverwrite (dict "requests" $requests "limits" $limits) (deepCopy (.group.resources | default dict))) -}}
+{{- $resources := mergeOverwrite (dict "requests" $requests "limits" $limits) (deepCopy (.group.resources | default dict)) -}}
+{{- range $kind := $resources }}{{ range $name, $amount := $kind }}{{ $_ := set $kind $name (toString $amount) }}{{ end }}{{ end -}}
+{{- toYaml $resources -}}
 {{- end -}}

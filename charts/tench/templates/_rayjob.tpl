@@ -44,7 +44,7 @@ metadata:
   labels:
     {{- include "tench.selector" . | nindent 4 }}
     app.kubernetes.io/component: submitter
-    {{- with .Values.labels }}
+    {{- with include "tench.pod.labels" . | fromYaml }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- with .Values.podAnnotations }}

@@ -45,11 +45,25 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A Kubernetes quantity in bytes. */}}
+{{/* A Kubernetes quantity as a number: of bytes, of CPUs. */}}
+{{- define "tench.number" -}}
+{{- $units := dict "m" 0.001 "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $text := toString . -}}
+{{- $number := regexFind "^[0-9.]+" $text -}}
+{{- mulf (float64 $number) (get $units (trimPrefix $number $text)) -}}
+{{- end -}}
+
 {{- define "tench.bytes" -}}
-{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
-{{- $number := regexFind "^[0-9.]+" . -}}
-{{- mulf (float64 $number) (get $units (trimPrefix $number .)) | int64 -}}
+{{- include "tench.number" . | float64 | int64 -}}
+{{- end -}}
+
+{{/* A size without a fraction: KubeRay would write 1.5Gi back as 1536Mi, and Helm 4 refuses to apply what another wrote. */}}
+{{- define "tench.size" -}}
+{{- $bytes := include "tench.bytes" . | int64 -}}
+{{- if not (contains "." .) }}{{ . }}
+{{- else if not (mod $bytes 1048576) }}{{ div $bytes 1048576 }}Mi
+{{- else }}{{ $bytes }}
+{{- end -}}
 {{- end -}}
 
 {{/* Ray's object store: a little less than /dev/shm, else Ray puts it on the disk. */}}

@@ -10,16 +10,24 @@ from scripts.launcher.preflight.finding import Finding, error, ok, warning
 
 OLDEST, NEWEST = (1, 4), (1, 7)  # that the chart knows
 INSTALL = "https://docs.ray.io/en/latest/cluster/kubernetes/getting-started/kuberay-operator-installation.html"
+Version = tuple[int, int, int]
 # The name that KubeRay's kustomization gives it, and its chart.
 SELECTOR = "app.kubernetes.io/name in (kuberay, kuberay-operator)"
 
 
 @dataclass(frozen=True)
 class Operator:
-    """`version` is what the chart's `kuberay.version` takes; None where it is not known."""
+    """`version` is what the chart's `kuberay.version` takes. Both are None where they are not known."""
 
     version: str | None
     finding: Finding
+    namespace: str | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the chart is told of it, where the user does not say."""
+        told: dict[str, Any] = {"kuberay": {"version": self.version}} if self.version else {}
+        return told | ({"networkPolicy": {"operatorNamespace": self.namespace}} if self.namespace else {})
 
 
 def find_operator(kube: Kube) -> Operator:
@@ -42,35 +50,40 @@ def find_operator(kube: Kube) -> Operator:
 
 def _judge(deployment: dict[str, Any]) -> Operator:
     metadata = deployment["metadata"]
-    name = f"{metadata['namespace']}/{metadata['name']}"
+    name, namespace = f"{metadata['namespace']}/{metadata['name']}", metadata["namespace"]
     version = _version(deployment)
+    return Operator(_known(version), _finding(deployment, name, version), namespace)
+
+
+def _finding(deployment: dict[str, Any], name: str, version: Version | None) -> Finding:
     if not deployment.get("status", {}).get("readyReplicas"):
         text = f"the operator {name} has no pod that is ready, so nothing would start; see: kubectl describe deployment"
-        return Operator(_known(version), error("KubeRay", f"{text} -n {metadata['namespace']} {metadata['name']}"))
+        namespace, _, own = name.partition("/")
+        return error("KubeRay", f"{text} -n {namespace} {own}")
     if version is None:
-        return Operator(None, warning("KubeRay", f"{name} does not tell its version; say it in kuberay.version"))
+        return warning("KubeRay", f"{name} does not tell its version; say it in kuberay.version")
     shown = ".".join(map(str, version))
-    if version < OLDEST:
-        return Operator(
-            None, error("KubeRay", f"{name} is {shown}; 1.4 to 1.7 run a job as the chart makes it: {INSTALL}")
-        )
-    if version > NEWEST:
-        return Operator(
-            _known(version), warning("KubeRay", f"{name} is {shown}, newer than the chart knows; taken for 1.7")
-        )
-    return Operator(_known(version), ok("KubeRay", f"{shown}, {name}"))
+    if version[:2] < OLDEST:
+        return error("KubeRay", f"{name} is {shown}; 1.4 to 1.7 run a job as the chart makes it: {INSTALL}")
+    if version[:2] > NEWEST:
+        return warning("KubeRay", f"{name} is {shown}, newer than the chart knows; taken for 1.7")
+    return ok("KubeRay", f"{shown}, {name}")
 
 
-def _known(version: tuple[int, int] | None) -> str | None:
-    return ".".join(map(str, min(version, NEWEST))) if version and version >= OLDEST else None
+def _known(version: Version | None) -> str | None:
+    if version is None or version[:2] < OLDEST:
+        return None
+    # 1.5.0 has the fields of 1.4: its CRD drops authOptions, and Ray would ask for no token.
+    minor = (1, 4) if version == (1, 5, 0) else version[:2]
+    return ".".join(map(str, min(minor, NEWEST)))
 
 
-def _version(deployment: dict[str, Any]) -> tuple[int, int] | None:
+def _version(deployment: dict[str, Any]) -> Version | None:
     """By the image's tag; an image that is named by its digest leaves the labels of helm."""
     labels = deployment["metadata"].get("labels", {})
     images = [each["image"] for each in deployment["spec"]["template"]["spec"]["containers"]]
     tags = [image.partition("@")[0].rpartition(":")[2] for image in images]
     for text in (*tags, labels.get("app.kubernetes.io/version", ""), labels.get("helm.sh/chart", "")):
-        if found := re.search(r"(?:^|[v-])(\d+)\.(\d+)\.\d+", text):
-            return int(found[1]), int(found[2])
+        if found := re.search(r"(?:^|[v-])(\d+)\.(\d+)\.(\d+)", text):
+            return int(found[1]), int(found[2]), int(found[3])
     return None
