@@ -135,7 +135,7 @@ class Progress:
             "rows_done": self.done,
             "failed": self.failed.total(),
             "total": self._total,
-            "images_per_second": round(self.images_per_second, 1),
+            "images_per_second": float(f"{self.images_per_second:.3g}"),  # 0 where there is no row, and only there
             "eta_s": None if self.eta_s is None else round(self.eta_s, 1),
             "bottleneck": self.bottleneck(),
             "updated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -190,7 +190,8 @@ class ModelSpec(SpecModel):
         default="auto", description="`auto` is bfloat16 where the device is fast at it, else float32"
     )
     compile: Flag = Field(
-        default=False, description="Run the model through `torch.compile`: slower to start, faster to run"
+        default=False,
+        description="Run the model through `torch.compile`: slower to start, faster to run; needs a C++ compiler",
     )
 
     @field_validator("name")

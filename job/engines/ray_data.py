@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from job.engines import Slots, Work, cores
 from job.engines.capacity import await_capacity, divide
+from job.engines.carried import carrying, translated
 from job.engines.devices import gpus_wanted, replica_device
-from job.errors import PreflightError, RunFailed, TenchError
+from job.errors import PreflightError, TenchError
 from job.spec import ComputeSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -84,8 +85,6 @@ class RayEngine:
         configure_ray_data()
         try:
             yield from rows_dataset(work).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-        except TenchError:
-            raise
         except Exception as error:
             raise translated(error) from error
 
@@ -126,6 +125,7 @@ def configure_ray_data() -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    context.issue_detectors_config.detectors = []  # they would advise to raise the byte of memory asked for below
     context.target_max_block_size = BLOCK_BYTES
     context.raise_original_map_exception = True  # wrapped, it would lose its class on the way here
     # A replica that dies while it loads (an OOM kill, a lost node) is started again.
@@ -140,8 +140,9 @@ def rows_dataset(work: Work) -> "Dataset":
     chunks, decode = work.chunks, work.decode
 
     def decode_chunks(numbers: dict[str, Any]) -> Iterator[pa.Table]:
-        for number in numbers["id"].tolist():
-            yield from decode(chunks[number])
+        with carrying():
+            for number in numbers["id"].tolist():
+                yield from decode(chunks[number])
 
     tasks = min(len(chunks), MAX_TASKS)
     decoded = ray.data.range(len(chunks), override_num_blocks=tasks).map_batches(
@@ -180,17 +181,7 @@ class Replica:
             self._error = error
 
     def __call__(self, decoded: pa.Table) -> pa.Table:
-        if self._error:
-            raise self._error
-        return self._predict(decoded)
-
-
-def translated(error: Exception) -> TenchError:
-    """Ray wraps what a task or an actor raised; the innermost Tench error is the one to tell."""
-    cause: BaseException | None = error
-    while cause:
-        if isinstance(cause, TenchError):
-            return cause
-        original = getattr(cause, "cause", None)
-        cause = original if isinstance(original, BaseException) else cause.__cause__
-    return RunFailed(f"the Ray engine stopped: {error}")
+        with carrying():
+            if self._error:
+                raise self._error
+            return self._predict(decoded)

@@ -94,7 +94,7 @@ SPECS = st.fixed_dictionaries(
         "compute": st.fixed_dictionaries(
             {},
             optional={
-                "gpus_per_replica": st.just("auto") | st.integers(0, 8) | st.floats(0, 1),
+                "gpus_per_replica": st.just("auto") | st.integers(0, 8) | st.floats(0.0001, 1),
                 "batch_size": st.integers(1, 4096),
             },
         ),
