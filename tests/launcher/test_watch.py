@@ -257,6 +257,17 @@ def test_a_crash_loop_is_told_with_its_last_lines():
     assert reason.text == "1 worker ended with exit code 3; its last lines:\n  Traceback\n  ValueError: boom"
 
 
+def test_a_pod_that_runs_and_does_not_answer_is_told_once_it_had_time_to_start():
+    def started(seconds):
+        return {"state": {"running": {"startedAt": ago(seconds)}}, "ready": False}
+
+    (reason,) = reasons_of([pod("worker", containers=[started(400)])], "vision", no_lines)
+    assert (reason.kind, reason.text) == ("unhealthy", "1 worker runs, and Ray in it has not answered for 5 min")
+    assert "raise workers.memory" in reason.way_out
+    assert "kubectl -n vision describe pod pod-1" in reason.way_out
+    assert reasons_of([pod("worker", containers=[started(60)])], "vision", no_lines) == []
+
+
 def test_a_hundred_workers_that_crash_alike_are_one_reason_and_one_look():
     crashed, looks = {**ended(3), **waiting("CrashLoopBackOff")}, []
     pods = [pod("worker", f"w{number}", containers=[crashed]) for number in range(100)]
@@ -325,22 +336,31 @@ def test_progress_is_read_from_the_runs_folder_and_a_rate_only_from_this_attempt
     assert full(kube, running(output_uri=runs)).progress.words() == "120 of 400 images, 3 failed"
 
 
+def workload(name, created, queue="team", priority=0, kind="QuotaReserved", status="False", message="", uid="x"):
+    return {
+        "metadata": {"name": name, "creationTimestamp": ago(created), "ownerReferences": [{"uid": uid}]},
+        "spec": {"queueName": queue, "priority": priority},
+        "status": {"conditions": [{"type": kind, "status": status, "message": message}]},
+    }
+
+
 def test_a_queued_run_is_told_with_its_place_and_kueues_words(server, kube):
     document = rayjob(labels={"kueue.x-k8s.io/queue-name": "team"}, jobDeploymentStatus="Suspended")
     words = (
         "couldn't assign flavors to pod set head: insufficient unused quota for cpu in flavor default, 1 more needed"
     )
-    own = {"metadata": {"name": "rayjob-pets", "ownerReferences": [{"uid": document["metadata"]["uid"]}]}}
-    own["status"] = {"conditions": [{"type": "QuotaReserved", "status": "False", "message": words}]}
-    server.objects["/apis/kueue.x-k8s.io/v1beta1/namespaces/vision/workloads"] = {"items": [own]}
-    pending = "/apis/visibility.kueue.x-k8s.io/v1beta1/namespaces/vision/localqueues/team/pendingworkloads"
-    places = [
-        {"metadata": {"name": name}, "positionInLocalQueue": place}
-        for place, name in enumerate(["other", "rayjob-pets"])
+    own = workload("pets", 50, message=words, uid=document["metadata"]["uid"])
+    others = [
+        workload("earlier", 60),
+        workload("later", 40),
+        workload("later-and-more-urgent", 30, priority=100),
+        workload("elsewhere", 60, queue="other"),
+        workload("admitted", 60, status="True"),
+        workload("ended", 60, kind="Finished", status="True"),
     ]
-    server.objects[pending] = {"items": places}
+    server.objects["/apis/kueue.x-k8s.io/v1beta1/namespaces/vision/workloads"] = {"items": [own, *others]}
     (reason,) = full(kube, document).reasons
-    assert reason.text == f"waits in the queue team, place 2: {words}"
+    assert reason.text == f"waits in the queue team, place 3: {words}"
     server.objects["/apis/kueue.x-k8s.io/v1beta1/namespaces/vision/workloads"] = {"items": []}
     assert "has not taken it up" in full(kube, document).reasons[0].text
 
@@ -370,6 +390,12 @@ def test_pods_that_are_up_and_a_driver_that_does_not_start_or_does_not_write_is_
     assert [reason.kind for reason in full(kube, silent).reasons] == ["stalled"]
     write_progress(runs, updated=5)
     assert full(kube, silent).reasons == []
+    write_progress(runs, updated=5, images_per_second=0.0)
+    started = {"startTime": ago(900), "rayJobInfo": {"startTime": ago(400)}}
+    (reason,) = full(kube, running(output_uri=runs, **started)).reasons
+    assert (reason.kind, reason.text) == ("stalled", "no image has come out in the 6 min since the driver started")
+    again = {"startTime": ago(900), "rayJobInfo": {"startTime": ago(20)}}
+    assert full(kube, running(output_uri=runs, **again)).reasons == []
 
 
 def test_what_may_not_be_read_is_a_note(server, kube):

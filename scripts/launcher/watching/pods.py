@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from job.wording import counted
-from scripts.launcher.watching.status import Reason
+from scripts.launcher.watching.status import Reason, age_s
 
 Pod = dict[str, Any]
 LastLines = Callable[[str, str], Sequence[str]]  # of a pod's container that ended
@@ -19,6 +19,7 @@ SECRET = re.compile(r'secrets? "(?P<name>[^"]+)" not found')
 NOISE = re.compile(r"\s*(no new claims to deallocate, )?preemption: .*", re.DOTALL)
 BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*": (ErrImagePull: )?')
 LISTED = 5
+UNREADY_S = 90.0  # Ray takes 15 to 30 to answer
 ROLES = ("head", "submitter", "worker", "decoder", "pod")
 
 
@@ -93,7 +94,7 @@ def find_obstacle(pod: Pod, namespace: str) -> Obstacle | None:
         found = _of_container(pod, container, namespace)
         if found:
             return found
-    return None
+    return _of_health(pod)
 
 
 def _of_container(pod: Pod, status: dict[str, Any], namespace: str) -> Obstacle | None:
@@ -116,6 +117,22 @@ def _of_container(pod: Pod, status: dict[str, Any], namespace: str) -> Obstacle 
         way_out = f"all it said: kubectl -n {namespace} logs {pod['metadata']['name']} -c {name} --previous"
         return Obstacle("crash", words, way_out, container=name)
     return None
+
+
+def _of_health(pod: Pod) -> Obstacle | None:
+    """Ray's processes end one by one before their container does."""
+    containers = (pod.get("status") or {}).get("containerStatuses") or []
+    started = [((each.get("state") or {}).get("running") or {}).get("startedAt") for each in containers]
+    ready = _condition(pod, "Ready")
+    if not started or ready.get("status") != "False":
+        return None
+    unready_s = min(age_s(moment) for moment in (*started, ready.get("lastTransitionTime")))
+    if unready_s < UNREADY_S:
+        return None
+    words = f"runs, and Ray in it has not answered for {unready_s // 60:.0f} min"
+    role = role_of(pod)
+    way_out = f"if it lacks memory, raise {values_of(role)}.memory; {_way_to_look(pod)}"
+    return Obstacle("unhealthy", words, way_out, values_of(role))
 
 
 def _of_start(reason: str, message: str, namespace: str) -> Obstacle:

@@ -1,5 +1,6 @@
 """A run that waits for Kueue: its place, and what it waits for."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from scripts.launcher.kube import Kube
@@ -17,10 +18,8 @@ def reason_of_queue(kube: Kube, run: Run) -> Reason:
     if own is None:
         text = f"waits in the queue {queue}, which has not taken it up"
         return Reason(kind="queue", text=text, way_out=f"kubectl -n {kube.namespace} get localqueue {queue}")
-    position = _position(kube, queue, own["metadata"]["name"])
-    place = "" if position is None else f", place {position + 1}"
     words = _words(own)
-    text = f"waits in the queue {queue}{place}{': ' + words if words else ''}"
+    text = f"waits in the queue {queue}, place {_place(own, workloads)}{': ' + words if words else ''}"
     look = f"kubectl -n {kube.namespace} describe workload {own['metadata']['name']}"
     return Reason(kind="queue", text=text, way_out=f"wait, or raise queue.priorityClass; {look}")
 
@@ -33,19 +32,30 @@ def _workloads(kube: Kube) -> list[dict[str, Any]]:
     return []
 
 
-def _position(kube: Kube, queue: str, workload: str) -> int | None:
-    """From 0; None where Kueue's visibility server is not there."""
-    for version in VERSIONS:
-        path = f"/apis/visibility.kueue.x-k8s.io/{version}/namespaces/{kube.namespace}/localqueues/{queue}"
-        for each in kube.get(f"{path}/pendingworkloads").get("items") or []:
-            if each["metadata"]["name"] == workload:
-                return int(each["positionInLocalQueue"])
-    return None
+def _place(own: dict[str, Any], workloads: Sequence[dict[str, Any]]) -> int:
+    """From 1, in Kueue's own order; its visibility API would tell the same, where that is served and may be read."""
+    queue = own["spec"].get("queueName")
+    waiting = [each for each in workloads if each["spec"].get("queueName") == queue and _waits(each)]
+    return 1 + sum(_order(each) < _order(own) for each in waiting)
+
+
+def _order(workload: dict[str, Any]) -> tuple[int, str]:
+    return -workload["spec"].get("priority", 0), workload["metadata"]["creationTimestamp"]
+
+
+def _waits(workload: dict[str, Any]) -> bool:
+    conditions = _conditions(workload)
+    had = any(conditions.get(kind, {}).get("status") == "True" for kind in ("QuotaReserved", "Finished"))
+    return workload["spec"].get("active", True) and not had
+
+
+def _conditions(workload: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {each["type"]: each for each in (workload.get("status") or {}).get("conditions") or []}
 
 
 def _words(workload: dict[str, Any]) -> str:
     """Kueue's: of an eviction, else of the quota it could not have."""
-    conditions = {each["type"]: each for each in (workload.get("status") or {}).get("conditions") or []}
+    conditions = _conditions(workload)
     for kind, bad in (("Evicted", "True"), ("QuotaReserved", "False"), ("Admitted", "False")):
         if conditions.get(kind, {}).get("status") == bad:
             return str(conditions[kind].get("message") or conditions[kind].get("reason") or "")

@@ -1,6 +1,5 @@
 """A snapshot: what the cluster and the run's folder say of a run, put together."""
 
-import datetime
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ from scripts.launcher.watching.phase import attempt_of, failure_words, phase_of
 from scripts.launcher.watching.pods import Pod, count_states, ready_since, reasons_of, role_of, state_of
 from scripts.launcher.watching.queue import reason_of_queue
 from scripts.launcher.watching.run import Run
-from scripts.launcher.watching.status import Phase, Progress, Reason, Status, parse_time
+from scripts.launcher.watching.status import Phase, Progress, Reason, Status, age_s
 
 T = TypeVar("T")
 
@@ -98,7 +97,7 @@ class Snapshots:
 
     def _missing(self, run: Run, pods: Sequence[Pod]) -> list[Reason]:
         """Why pods are not there, or not ready for no reason of their own."""
-        if not run.status.get("jobDeploymentStatus") and _age_s(run.created) > OPERATOR_S:
+        if not run.status.get("jobDeploymentStatus") and age_s(run.created) > OPERATOR_S:
             way_out = "kubectl get pods -A -l app.kubernetes.io/name=kuberay-operator"
             return [
                 Reason(kind="operator", text="KubeRay has not looked at it: is its operator running?", way_out=way_out)
@@ -156,7 +155,7 @@ def _ran(run: Run) -> bool:
 
 def _without_driver(run: Run, pods: Sequence[Pod]) -> list[Reason]:
     """Where the pods are up and Ray's dashboard takes no job, or starts none."""
-    waited_s = min((_age_s(ready_since(pod)) for pod in pods), default=0.0)
+    waited_s = min((age_s(ready_since(pod)) for pod in pods), default=0.0)
     if waited_s < DRIVER_S:
         return []
     head = next((pod["metadata"]["name"] for pod in pods if role_of(pod) == "head"), "HEAD")
@@ -165,14 +164,16 @@ def _without_driver(run: Run, pods: Sequence[Pod]) -> list[Reason]:
 
 
 def _stalled(status: Status, run: Run) -> list[Reason]:
-    """Where everything is up and no row came for a while."""
-    silent_s = min(_age_s(status.progress.updated if status.progress else None), _age_s(run.status.get("startTime")))
-    if silent_s < STALLED_S:
-        return []
-    text = f"the driver has written no progress for {silent_s // 60:.0f} min"
-    return [Reason(kind="stalled", text=text, way_out=f"tench logs {run.run_id} -f")]
-
-
-def _age_s(text: str | None) -> float:
-    moment = parse_time(text)
-    return (datetime.datetime.now(datetime.UTC) - moment).total_seconds() if moment else 0.0
+    """Where everything is up and the driver was silent for a while, or has not had a row yet."""
+    way_out = f"tench logs {run.run_id} -f"
+    progress, updated = status.progress, status.progress.updated if status.progress else None
+    silent_s = min(age_s(updated), age_s(run.status.get("startTime")))
+    if silent_s >= STALLED_S:
+        text = f"the driver has written no progress for {silent_s // 60:.0f} min"
+        return [Reason(kind="stalled", text=text, way_out=way_out)]
+    # Of this driver: a lost head's is started again without the RayJob.
+    driver_s = age_s((run.status.get("rayJobInfo") or {}).get("startTime"))
+    if progress and progress.images_per_second == 0 and driver_s >= STALLED_S:
+        text = f"no image has come out in the {driver_s // 60:.0f} min since the driver started"
+        return [Reason(kind="stalled", text=text, way_out=way_out)]
+    return []

@@ -112,3 +112,9 @@ class Status(BaseModel):
 
 def parse_time(text: str | None) -> datetime.datetime | None:
     return datetime.datetime.fromisoformat(text) if text else None
+
+
+def age_s(text: str | None) -> float:
+    """Of a moment in Kubernetes' spelling; 0 where there is none."""
+    moment = parse_time(text)
+    return (datetime.datetime.now(datetime.UTC) - moment).total_seconds() if moment else 0.0
