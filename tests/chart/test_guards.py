@@ -61,6 +61,21 @@ def test_a_share_that_leaves_much_of_a_gpu_is_refused(share: float) -> None:
     assert error.startswith(f"workers.gpus is 1 and job.compute.gpus_per_replica is {share}; ")
 
 
+@pytest.mark.parametrize("mounted", ["/result", "/results/of/others"])
+def test_results_need_a_volume_at_their_own_path(mounted: str) -> None:
+    volume: Object = {"name": "shared", "persistentVolumeClaim": {"claimName": "x"}}
+    changes = {"volumes": [volume], "volumeMounts": [{"name": "shared", "mountPath": mounted}]}
+    assert "no volume that all pods share" in _error({"job": {"output": {"uri": "/results"}}, **changes})
+    assert "kind: RayJob" in _manifest({"job": {"output": {"uri": "/results"}}, "cluster": "warm"})
+
+
+def test_a_large_number_of_bytes_is_a_number() -> None:
+    limit = {"workers": {"memory": "48Gi", "resources": {"limits": {"memory": 68719476736}}}}
+    assert 'memory: "68719476736"' in _manifest(limit)
+    more = {"workers": {"resources": {"requests": {"memory": 99719476736}, "limits": {"memory": 68719476736}}}}
+    assert "a request of 99719476736 memory and a limit of 68719476736;" in _error(more)
+
+
 def test_no_cpu_is_kept_to_decode_where_decoders_do_it() -> None:
     assert "with 1 to decode, need 2;" in _error({"workers": {"cpus": 1}})
     assert "kind: RayJob" in _manifest({"workers": {"cpus": 1}, "decoders": {"replicas": 1}})

@@ -48,7 +48,7 @@
 {{- $limit := index $resources.limits $resource }}
 {{- $more := and $limit (gt (include "tench.number" $request | float64) (include "tench.number" $limit | float64)) }}
 {{- if or $more (and (contains "/" $resource) (ne (toString $request) (toString $limit))) }}
-{{- fail (printf "ERROR: %s.resources makes a request of %v %s and a limit of %v; set both, the limit no lower and for GPUs the same" $name $request $resource $limit) }}
+{{- fail (printf "ERROR: %s.resources makes a request of %v %s and a limit of %v; set both, the limit no lower and for GPUs the same" $name $request $resource ($limit | default "none")) }}
 {{- end }}
 {{- end }}
 {{- /* Zero would mean no limit. */}}
@@ -91,7 +91,7 @@
 {{- fail (printf "ERROR: serviceAccount.annotations has %s and create is false; set create: true, or annotate the account that is there and name it" (keys .Values.serviceAccount.annotations | sortAlpha | first)) }}
 {{- end }}
 {{- range .Values.env }}
-{{- if regexMatch "^RAY_(AUTH_|ADDRESS$)" .name }}
+{{- if hasPrefix "RAY_AUTH_" .name }}
 {{- fail (printf "ERROR: env has %s, which the operator sets; use auth.mode and auth.secret" .name) }}
 {{- end }}
 {{- end }}
@@ -141,19 +141,18 @@
 {{- end }}
 {{- end -}}
 
-{{/* All pods read the plan where the head has written it. */}}
+{{/* All pods read the plan where the head has written it: the volume of the longest path that leads there is shared. */}}
 {{- define "tench.guards.output" -}}
 {{- $uri := .Values.job.output.uri -}}
-{{- $shared := list -}}
-{{- range $volume := .Values.volumes }}
-{{- range $.Values.volumeMounts }}
-{{- if and (eq .name $volume.name) (not (hasKey $volume "emptyDir")) }}{{ $shared = append $shared (printf "%s/" (trimSuffix "/" .mountPath)) }}{{ end }}
+{{- $private := list -}}
+{{- range .Values.volumes }}{{ if hasKey . "emptyDir" }}{{ $private = append $private .name }}{{ end }}{{ end -}}
+{{- $mount := dict "name" "" "mountPath" "" -}}
+{{- range .Values.volumeMounts }}
+{{- $path := trimSuffix "/" .mountPath }}
+{{- if and (hasPrefix (printf "%s/" $path) (printf "%s/" $uri)) (ge (len $path) (len $mount.mountPath)) }}{{ $mount = dict "name" .name "mountPath" $path }}{{ end }}
 {{- end }}
-{{- end }}
-{{- $found := false -}}
-{{- range $shared }}{{ if hasPrefix . (printf "%s/" $uri) }}{{ $found = true }}{{ end }}{{ end -}}
-{{- if and (hasPrefix "/" $uri) (not $found) }}
-{{- fail (printf "ERROR: job.output.uri is %s and no volume is mounted there; add one that all pods share to volumes and volumeMounts, or write to a bucket" $uri) }}
+{{- if and (hasPrefix "/" $uri) (or (not $mount.name) (has $mount.name $private)) }}
+{{- fail (printf "ERROR: job.output.uri is %s and no volume that all pods share is mounted there; add one to volumes and volumeMounts, or write to a bucket" $uri) }}
 {{- end }}
 {{- end -}}
 

@@ -19,6 +19,8 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
+  {{- /* KubeRay's shell does not hear the signal: a pod would only hold its GPUs longer. What is committed stays. */}}
+  terminationGracePeriodSeconds: 5
   {{- include "tench.pod.identity" .root | nindent 2 }}
   {{- range $key := list "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" }}
   {{- with index $.group $key }}
@@ -130,6 +132,11 @@ securityContext:
 {{- $_ := set $limits .root.Values.workers.gpuResource (.gpus | toString) }}
 {{- end }}
 {{- $resources := mergeOverwrite (dict "requests" $requests "limits" $limits) (deepCopy (.group.resources | default dict)) -}}
-{{- range $kind := $resources }}{{ range $name, $amount := $kind }}{{ $_ := set $kind $name (toString $amount) }}{{ end }}{{ end -}}
+{{- /* A number of a values file is a float, and a large one would be written 6.8e+10. */}}
+{{- range $kind := $resources }}
+{{- range $name, $amount := $kind }}
+{{- $_ := set $kind $name (ternary $amount (int64 $amount | toString) (kindIs "string" $amount)) }}
+{{- end }}
+{{- end -}}
 {{- toYaml $resources -}}
 {{- end -}}
