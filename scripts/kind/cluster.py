@@ -3,10 +3,11 @@
 import json
 import string
 import subprocess
+import time
 from pathlib import Path
 
-from scripts.kind.commands import output, run, step, succeeds
-from scripts.kind.data import upload
+from scripts.kind.commands import output, run, side_by_side, step, succeeds
+from scripts.kind.data import draw, upload
 from scripts.kind.image import build, load, load_other, weigh
 from scripts.kind.settings import (
     ACCESS_KEY,
@@ -15,38 +16,47 @@ from scripts.kind.settings import (
     KUBECONFIG,
     KUBERAY_MANIFEST,
     KUBERAY_OPERATOR_IMAGE,
+    KUEUE_IMAGE,
+    KUEUE_MANIFEST,
     NODE,
     NODE_IMAGE,
     OBJECT_STORE_IMAGE,
     OBJECT_STORE_NAMESPACE,
     OBJECT_STORE_PORT,
     SECRET_KEY,
+    TEST_LABEL,
 )
 
 OPERATOR_NAMESPACE = "default"  # so has KubeRay's own config/default
+KUEUE_NAMESPACE = "kueue-system"
+NAMESPACES = (OPERATOR_NAMESPACE, KUEUE_NAMESPACE, OBJECT_STORE_NAMESPACE)
 FAKE_GPUS = 4
+API_PATIENCE_S = 60.0
 
 
 def up() -> None:
     """From nothing, or from what an earlier call kept, to a cluster that runs can be installed in."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    with step("building the image"):
-        build()
+    with step("building the image, drawing the demo's images"):
+        side_by_side(build, draw)
     weigh()
     with step("the kind cluster"):
         _create()
-    with step("KubeRay"):
-        _install_kuberay()
-    with step("the object store"):
-        _install_object_store()
-    with step("loading the image"):
-        load()
-    with step("uploading the demo"):
-        upload(store_endpoint())
+    with step("loading the image; KubeRay, Kueue, the object store and the demo's images in it"):
+        side_by_side(load, _install)
 
 
 def down() -> None:
     run("kind", "delete", "cluster", "--name", CLUSTER)
+
+
+def exists() -> bool:
+    return CLUSTER in output("kind", "get", "clusters").split()
+
+
+def remove_namespaces() -> None:
+    """Those of tests that did not come to their end; the operator still takes the runs apart."""
+    run("kubectl", "delete", "namespaces", "--selector", TEST_LABEL, "--wait=false")
 
 
 def store_endpoint() -> str:
@@ -62,9 +72,11 @@ def advertise_gpus(count: int = FAKE_GPUS) -> None:
 
 
 def _create() -> None:
-    if CLUSTER in output("kind", "get", "clusters").split():
+    if exists():
         subprocess.run(["docker", "start", NODE], check=True, capture_output=True)
         run("kind", "export", "kubeconfig", "--name", CLUSTER, "--kubeconfig", str(KUBECONFIG))
+        _await_api()
+        remove_namespaces()
         return
     config = {
         "kind": "Cluster",
@@ -72,32 +84,48 @@ def _create() -> None:
         "nodes": [{"role": "control-plane", "extraPortMappings": [_port(OBJECT_STORE_PORT)]}],
     }
     where = ("--name", CLUSTER, "--kubeconfig", str(KUBECONFIG))
-    run(
-        *("kind", "create", "cluster", *where, "--image", NODE_IMAGE, "--wait", "120s", "--config", "-"),
-        stdin=json.dumps(config),
-    )
+    create = ("kind", "create", "cluster", *where, "--image", NODE_IMAGE, "--wait", "120s", "--config", "-")
+    try:
+        run(*create, stdin=json.dumps(config))
+    except BaseException:
+        down()  # the next call would take half of one for a cluster
+        raise
+
+
+def _await_api() -> None:
+    deadline = time.monotonic() + API_PATIENCE_S
+    while not succeeds("kubectl", "get", "--raw", "/readyz") and time.monotonic() < deadline:
+        time.sleep(1)
+    run("kubectl", "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=60s")
 
 
 def _port(port: int) -> dict[str, object]:
     return {"containerPort": port, "hostPort": 0, "listenAddress": "127.0.0.1"}
 
 
-def _install_kuberay() -> None:
-    if succeeds("kubectl", "get", "deployment", "--namespace", OPERATOR_NAMESPACE, "kuberay-operator"):
-        return
-    load_other(KUBERAY_OPERATOR_IMAGE)
-    kind = "--filename" if Path(KUBERAY_MANIFEST).is_file() else "--kustomize"
-    # The CRDs are larger than the annotation that a client-side apply keeps them in.
-    run("kubectl", "apply", "--server-side", kind, KUBERAY_MANIFEST)
-    run(
-        "kubectl",
-        "rollout",
-        "status",
-        "--namespace",
-        OPERATOR_NAMESPACE,
-        "--timeout=180s",
-        "deployment/kuberay-operator",
-    )
+def _install() -> None:
+    with step("KubeRay and Kueue"):
+        _install_operators()
+    with step("the object store"):
+        _install_object_store()
+    with step("uploading the demo"):
+        upload(store_endpoint())
+
+
+def _install_operators() -> None:
+    for image, manifest in ((KUBERAY_OPERATOR_IMAGE, KUBERAY_MANIFEST), (KUEUE_IMAGE, KUEUE_MANIFEST)):
+        load_other(image)
+        kind = "--filename" if manifest.endswith((".yaml", ".yml")) else "--kustomize"
+        # The CRDs are larger than the annotation that a client-side apply keeps them in.
+        run("kubectl", "apply", "--server-side", kind, manifest)
+    # A node of two cores has room for little beside what Kubernetes asks for, and KubeRay for each worker's start.
+    kueue = ("--namespace", KUEUE_NAMESPACE, "deployment/kueue-controller-manager")
+    run("kubectl", "set", "resources", *kueue, "--requests=cpu=50m")
+    run("kubectl", "scale", "--namespace", "kube-system", "deployment/coredns", "--replicas=1")
+    _await_rollout(OPERATOR_NAMESPACE, "kuberay-operator")
+    _await_rollout(KUEUE_NAMESPACE, "kueue-controller-manager")
+    # Nobody here asks it, and a namespace cannot go while an API of the cluster does not answer.
+    run("kubectl", "delete", "apiservices", "--selector", "app.kubernetes.io/name=kueue", "--ignore-not-found")
 
 
 def _install_object_store() -> None:
@@ -111,4 +139,8 @@ def _install_object_store() -> None:
         "secret_key": SECRET_KEY,
     }
     run("kubectl", "apply", "--filename", "-", stdin=string.Template(text).substitute(values))
-    run("kubectl", "rollout", "status", "--namespace", OBJECT_STORE_NAMESPACE, "--timeout=120s", "deployment/store")
+    _await_rollout(OBJECT_STORE_NAMESPACE, "store")
+
+
+def _await_rollout(namespace: str, deployment: str) -> None:
+    run("kubectl", "rollout", "status", "--namespace", namespace, "--timeout=180s", f"deployment/{deployment}")

@@ -1,39 +1,68 @@
 """The demo's images and weights, in the bucket of the cluster's store."""
 
+import hashlib
+import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError
 
+from job.errors import RunFailed
 from scripts.demo.detection import draw_detection_set
 from scripts.demo.images import draw_image_set
 from scripts.kind.settings import ACCESS_KEY, BUCKET, SECRET_KEY
 
 IMAGES, BOXES = 2000, 400
+PATIENCE_S = 60.0
 FOLDERS = {"images": Path("demo/images"), "boxes": Path("demo/boxes"), "weights": Path("scripts/demo/weights")}
-DONE = "weights/done"
+
+
+def draw() -> None:
+    draw_image_set(FOLDERS["images"], "val", IMAGES)
+    draw_detection_set(FOLDERS["boxes"], "val", BOXES)
 
 
 def upload(endpoint: str) -> None:
-    """Draws what is not drawn, uploads what an earlier call has not."""
+    """Uploads what an earlier call has not, or has of other files. Raises RunFailed where the store does not answer."""
     session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name="us-east-1")
     client = session.client("s3", endpoint_url=endpoint)
-    if BUCKET not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+    if BUCKET not in _buckets(client):
         client.create_bucket(Bucket=BUCKET)
-    if client.list_objects_v2(Bucket=BUCKET, Prefix=DONE)["KeyCount"]:
-        return
-    draw_image_set(FOLDERS["images"], "val", IMAGES)
-    draw_detection_set(FOLDERS["boxes"], "val", BOXES)
-    files = [
-        (f"{name}/{path.relative_to(folder)}", path)
+    files = {
+        f"{name}/{path.relative_to(folder)}": path.read_bytes()
         for name, folder in FOLDERS.items()
-        for path in folder.rglob("*")
+        for path in sorted(folder.rglob("*"))
         if path.is_file()
-    ]
+    }
+    done = f"uploaded/{_digest(files)}"
+    if client.list_objects_v2(Bucket=BUCKET, Prefix=done)["KeyCount"]:
+        return
 
-    def put(item: tuple[str, Path]) -> None:
-        client.put_object(Bucket=BUCKET, Key=item[0], Body=item[1].read_bytes())
+    def put(item: tuple[str, bytes]) -> None:
+        client.put_object(Bucket=BUCKET, Key=item[0], Body=item[1])
 
     with ThreadPoolExecutor(16) as uploads:
-        list(uploads.map(put, files))
-    client.put_object(Bucket=BUCKET, Key=DONE, Body=b"")
+        list(uploads.map(put, files.items()))
+    client.put_object(Bucket=BUCKET, Key=done, Body=b"")
+
+
+def _buckets(client: Any) -> list[str]:
+    """A node's port leads nowhere for seconds after the pod behind it is ready."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
+        except BotoCoreError as error:
+            if time.monotonic() > deadline:
+                raise RunFailed(f"the object store does not answer: {error}") from error
+            time.sleep(1)
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for key, data in files.items():
+        digest.update(f"{key}\n{len(data)}\n".encode() + data)
+    return digest.hexdigest()

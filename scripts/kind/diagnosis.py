@@ -11,6 +11,7 @@ from scripts.kind.commands import environment
 
 KINDS = "rayjobs,rayclusters,pods"
 SHOWN_LINES = 25
+PATIENCE_S = 30.0
 DRIVER_LOG = f"tail -n 2000 {RAY_LOGS}/{ray_driver_log('*')}"
 
 
@@ -20,11 +21,20 @@ def diagnose(namespace: str, folder: Path) -> None:
     where = f"--namespace={namespace}"
     _tell(folder / "events.txt", _say("kubectl", "get", "events", where, "--sort-by=.lastTimestamp"))
     (folder / "objects.txt").write_text(_say("kubectl", "describe", KINDS, where), encoding="utf-8")
-    listed = json.loads(_say("kubectl", "get", "pods,rayjobs", where, "--output=json") or '{"items": []}')
-    for item in listed["items"]:
+    for item in _items(where):
         path = folder / f"{item['kind']}-{item['metadata']['name']}.txt".lower()
         _tell(path, _logs(where, item["metadata"]) if item["kind"] == "Pod" else _status(item))
     print(f"-- all of it is in {folder}", file=sys.stderr)
+
+
+def _items(where: str) -> list[dict[str, Any]]:
+    said = _say("kubectl", "get", "pods,rayjobs", where, "--output=json")
+    try:
+        items: list[dict[str, Any]] = json.loads(said)["items"]
+    except ValueError:  # an API server that is away says something else
+        print(f"-- no pods and RayJobs: {said.strip()}", file=sys.stderr)
+        return []
+    return items
 
 
 def _tell(path: Path, text: str) -> None:
@@ -47,5 +57,8 @@ def _status(rayjob: dict[str, Any]) -> str:
 
 def _say(*command: str) -> str:
     """What a command says, right or wrong."""
-    done = subprocess.run(command, text=True, capture_output=True, env=environment())
+    try:
+        done = subprocess.run(command, text=True, capture_output=True, env=environment(), timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired as error:
+        return f"{error}\n"
     return done.stdout + done.stderr if done.returncode else done.stdout

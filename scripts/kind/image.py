@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scripts.kind.commands import output, run
+from scripts.kind.commands import check_going_on, output, run
 from scripts.kind.settings import BASE_IMAGE, IMAGE, NODE
 
 CODE = "/opt/job"  # the folder that the image's last layer holds
@@ -40,20 +40,26 @@ def weigh(tag: str = IMAGE) -> None:
 
 
 def load_other(image: str) -> None:
-    """Brings a small image of this machine into the node; one that is not here, the node pulls by itself."""
-    if output("docker", "image", "ls", "--quiet", image) and not _node_has(image):
+    """Brings a small image of this machine into the node; where that is not possible, the node pulls by itself."""
+    if not output("docker", "image", "ls", "--quiet", image) or _node_has(image):
+        return
+    try:
         _import_whole(image)
+    except subprocess.CalledProcessError:  # such as one of several platforms, of which Docker has this one's
+        check_going_on()
+        print(f"{image} cannot be brought into the node, which will pull it", file=sys.stderr)
 
 
 def load(tag: str = IMAGE) -> None:
     """Brings the image into the node. Where only the code changed, only its layer goes: seconds instead of minutes."""
     image = json.loads(output("docker", "image", "inspect", tag))[0]
     name = f"docker.io/library/{tag}"
-    if f"tench/id={image['Id']}" in output("docker", "exec", NODE, *_CTR, "images", "ls", f"name=={name}"):
+    there = output("docker", "exec", NODE, *_CTR, "images", "ls", f"name=={name}").splitlines()[1:]
+    if there and f"tench/id={image['Id']}" in there[0]:
         return
-    there = set(output("docker", "exec", NODE, *_CTR, "content", "ls", "--quiet").split())
-    if there.issuperset(image["RootFS"]["Layers"][:-1]):
-        _import_code(image, name)
+    below = _layers_in_node(there[0].split()[2]) if there else {}
+    if all(layer in below for layer in image["RootFS"]["Layers"][:-1]):
+        _import_code(image, name, [below[layer] for layer in image["RootFS"]["Layers"][:-1]])
     else:
         _import_whole(tag)
     run("docker", "exec", NODE, *_CTR, "images", "label", name, f"tench/id={image['Id']}")
@@ -64,6 +70,20 @@ def _node_has(image: str) -> bool:
     return any(name.endswith(image) for name in names)
 
 
+def _layers_in_node(digest: str) -> dict[str, Mapping[str, Any]]:
+    """The layers of an image that the node has: from what the image calls them to where their bytes are."""
+    manifest = _document_in_node(digest)
+    if "manifests" in manifest:  # one of several platforms
+        manifest = _document_in_node(manifest["manifests"][0]["digest"])
+    names = _document_in_node(manifest["config"]["digest"])["rootfs"]["diff_ids"]
+    return dict(zip(names, manifest["layers"], strict=True))
+
+
+def _document_in_node(digest: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(output("docker", "exec", NODE, *_CTR, "content", "get", digest))
+    return document
+
+
 def _import_whole(image: str) -> None:
     """Through a pipe: `kind load` writes the archive to the disk twice."""
     with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as save:
@@ -72,21 +92,20 @@ def _import_whole(image: str) -> None:
         raise subprocess.CalledProcessError(save.returncode, save.args)
 
 
-def _import_code(image: Mapping[str, Any], name: str) -> None:
+def _import_code(image: Mapping[str, Any], name: str, below: Sequence[Mapping[str, Any]]) -> None:
     """An OCI layout of the last layer alone; containerd finds the others by their digests."""
-    below = image["RootFS"]["Layers"][:-1]
     code = _layer_of(image["Id"], CODE)
-    layers = [{"mediaType": _LAYER, "digest": digest, "size": _size_in_node(digest)} for digest in below]
     with tempfile.TemporaryFile() as archive:
         with tarfile.open(fileobj=archive, mode="w") as target:
-            layers.append(_add_blob(target, _LAYER, code))
+            last = _add_blob(target, _LAYER, code)
             config = {
                 "architecture": image["Architecture"],
                 "os": image["Os"],
                 "config": {key: image["Config"][key] for key in ("Env", "Cmd", "User", "WorkingDir")},
-                "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]},
+                "rootfs": {"type": "layers", "diff_ids": [*image["RootFS"]["Layers"][:-1], last["digest"]]},
             }
             config_blob = _add_blob(target, _CONFIG, json.dumps(config).encode())
+            layers = [*below, last]
             manifest = _add_blob(target, _MANIFEST, _document(_MANIFEST, config=config_blob, layers=layers))
             entry = {**manifest, "annotations": {"io.containerd.image.name": name}}
             _add(target, "index.json", _document(_INDEX, manifests=[entry]))
@@ -109,11 +128,6 @@ def _layer_of(image_id: str, folder: str) -> bytes:
             member.name = f"{folder.lstrip('/').rpartition('/')[0]}/{member.name}"
             target.addfile(member, file)
     return layer.getvalue()
-
-
-def _size_in_node(digest: str) -> int:
-    blobs = "/var/lib/containerd/io.containerd.content.v1.content/blobs"
-    return int(output("docker", "exec", NODE, "stat", "--format=%s", f"{blobs}/{digest.replace(':', '/')}"))
 
 
 def _document(media_type: str, **fields: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:

@@ -40,6 +40,19 @@ class Store:
             item["Key"]: (item["ETag"], item["LastModified"]) for page in pages for item in page.get("Contents", [])
         }
 
+    def written(self, run_id, name):
+        """When one of a run's objects was."""
+        key = f"{PREFIX}/{run_id}/{name}"
+        return self.objects(key)[key][1]
+
+    def driver_logs(self, run_id):
+        """What each attempt of the driver has left, the oldest first."""
+        return [self.read(key).decode() for key in sorted(self.keys(f"{PREFIX}/{run_id}/logs/"))]
+
+    def save_logs(self, run_id, folder):
+        for number, text in enumerate(self.driver_logs(run_id)):
+            (folder / f"driver-{run_id}-{number}.txt").write_text(text)
+
     def shards(self, run_id):
         """Committed shards of a run, as `objects` tells them."""
         return self.objects(f"{PREFIX}/{run_id}/predictions/")

@@ -5,7 +5,6 @@ import json
 import pytest
 from e2e_jobs import CLASSIFY
 from e2e_kube import merge, wait_for
-from e2e_tench import Tench
 
 # Side by side on one small node.
 SMALL = {
@@ -49,11 +48,10 @@ CAUSES = {
 }
 
 
-@pytest.fixture(scope="module")
-def tench(shared_namespace, store):
+@pytest.fixture(scope="module", autouse=True)
+def releases(shared_namespace):
     for cause, (values, *_) in CAUSES.items():
         shared_namespace.install(cause, merge(SMALL, {"job": {"name": cause}}, values))
-    return Tench(shared_namespace, store)
 
 
 def reason(tench, cause):

@@ -1,6 +1,7 @@
 """One release from several sides while it runs: who may call it, what its pods are allowed, upgrade and uninstall."""
 
 import json
+import re
 
 import pytest
 from e2e_jobs import LONG
@@ -71,16 +72,18 @@ def test_an_upgrade_with_a_change_is_a_new_rayjob_that_resumes(release, store):
     release.running()
     wait_for("another shard", lambda: len(store.shards(run_id)) > len(committed))
     assert committed.items() <= store.shards(run_id).items()
+    log = release.exec_in_head("bash", "-c", "cat /tmp/ray/session_latest/logs/job-driver-*.log")
+    (skipped,) = re.findall(rf"resuming run {run_id}: (\d+) of 20 shards are committed", log)
+    assert int(skipped) >= len(committed)
 
 
 def test_uninstalled_in_mid_run_it_leaves_nothing_but_valid_shards(release: Release, store):
     run_id = release.run_id()
     wait_for("a shard", lambda: store.shards(run_id))
     release.uninstall()
-    kinds = "rayjobs,rayclusters,pods,services,configmaps,poddisruptionbudgets"
-    selector = "--selector=app.kubernetes.io/instance=long"
-    wait_for("everything to go", lambda: not release.namespace.items(kinds, selector))
-    wait_for("the pods to go", lambda: not release.namespace.items("pods"))
+    kinds = "rayjobs,rayclusters,pods,services,configmaps,poddisruptionbudgets,secrets,jobs"
+    own = {"store", "kube-root-ca.crt"}  # the test's, and Kubernetes'
+    wait_for("everything to go", lambda: {each["metadata"]["name"] for each in release.namespace.items(kinds)} == own)
     assert (
         store.predictions(run_id)["error"].null_count
         == len(store.predictions(run_id))

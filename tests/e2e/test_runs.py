@@ -1,28 +1,42 @@
-"""Runs that nothing disturbs: the demo's three, as RayJobs and as this machine does them."""
+"""Runs that nothing disturbs, as RayJobs and as this machine does them; one of them from all sides, to its end."""
 
 import json
-import os
-import subprocess
 
-from e2e_jobs import CLASSIFY, DETECT, VIT
-from e2e_store import PREFIX
-from tench_command import COMMAND
-
-
-def run_here(spec, store, tmp_path):
-    """The same spec by `tench run`, from and to the same bucket; its run id."""
-    run_id = f"local-{os.urandom(4).hex()}"
-    (tmp_path / "job.json").write_text(json.dumps(spec))
-    command = [*COMMAND, "run", str(tmp_path / "job.json"), "--engine", "local", "--run-id", run_id]
-    subprocess.run(command, env={**os.environ, **store.environment}, check=True)
-    return run_id
+import pytest
+from e2e_jobs import CLASSIFY, DETECT
+from e2e_kube import wait_for
+from e2e_store import PREFIX, RUNS
+from e2e_tench import run_here
 
 
-def test_the_classifier_on_two_replicas_gives_what_this_machine_gives(namespace, store, tmp_path):
-    release = namespace.install("classify", {"job": CLASSIFY})
+@pytest.fixture(scope="module")
+def release(shared_namespace):
+    return shared_namespace.install("classify", {"job": CLASSIFY})
+
+
+def test_logs_follow_the_driver_of_two_replicas_from_before_its_start_to_its_end(
+    release, tench, store, record_property
+):
+    following = tench.start("logs", "classify", "--follow")
     release.running()
     assert len(release.pods("worker")) == 2
+    start_s = release.start_of_pods_s()
+    printed, said = following.communicate(timeout=400)
+    assert "2,000 images, 0 failed" in printed, said
+    assert printed.rstrip().endswith(f"{RUNS}/{release.run_id()}")
+    start_s |= release.start_of_job_s(store)
+    told = ", ".join(f"{what} {seconds}" for what, seconds in start_s.items())
+    record_property("seconds after the RayJob was made", told)
+
+
+def test_watch_ends_with_the_run(release, tench):
+    done = tench("watch", release.run_id())
+    assert (done.returncode, done.stdout.strip()) == (0, f"{RUNS}/{release.run_id()}")
+    assert "succeeded: 2,000 of 2,000 images, no failures" in done.stderr
     release.succeeded()
+
+
+def test_its_rows_labels_and_accuracy_are_those_of_this_machine(release, store, tmp_path, record_property):
     there, here = release.run_id(), run_here(CLASSIFY, store, tmp_path)
     columns = ["uri", "expected", "error", "width", "height", "label", "top_labels"]
     assert store.predictions(there).select(columns).equals(store.predictions(here).select(columns))
@@ -30,13 +44,26 @@ def test_the_classifier_on_two_replicas_gives_what_this_machine_gives(namespace,
     assert found["rows"] == expected["rows"] == 2000
     assert found["metrics"]["top1"] == expected["metrics"]["top1"] > 0.9
     assert b"<svg" in store.read(f"{PREFIX}/{there}/report.html")
+    record_property("seconds of the driver, and of `tench run`", f"{found['seconds']}, {expected['seconds']}")
 
 
-def test_a_vision_transformer_from_a_folder_of_the_bucket(namespace, store, tmp_path):
-    release = namespace.install("vit", {"job": VIT})
-    release.succeeded()
-    there, here = release.run_id(), run_here(VIT, store, tmp_path)
-    assert store.predictions(there).select(["uri", "label"]).equals(store.predictions(here).select(["uri", "label"]))
+def test_collect_and_verify_take_its_name(release, tench, tmp_path):
+    done = tench("collect", "classify", "--to", str(tmp_path / "here"), "--merge", "--format", "jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "2,000 rows in 1 file" in done.stderr
+    assert len((tmp_path / "here" / "predictions.jsonl").read_text().splitlines()) == 2000
+    assert tench("verify", release.run_id()).stdout.strip() == f"{RUNS}/{release.run_id()}"
+
+
+def test_list_and_logs_know_it_when_its_cluster_is_gone(release, tench):
+    wait_for("the pods to go", lambda: not release.pods())
+    (listed,) = json.loads(tench("list", "-o", "json").stdout)
+    assert (listed["run_id"], listed["phase"], listed["complete"]) == (release.run_id(), "succeeded", True)
+    assert listed["progress"]["rows_done"] == 2000
+    assert f"{release.run_id()}  classify" in tench("list").stdout
+    kept = tench("logs", "classify")
+    assert "2,000 images, 0 failed" in kept.stdout
+    assert tench("logs", f"{RUNS}/{release.run_id()}", "--tail", "1").stdout == f"{RUNS}/{release.run_id()}\n"
 
 
 def test_a_detector_submitted_by_a_pod(namespace, store, tmp_path):
@@ -45,21 +72,3 @@ def test_a_detector_submitted_by_a_pod(namespace, store, tmp_path):
     there, here = (store.predictions(run) for run in (release.run_id(), run_here(DETECT, store, tmp_path)))
     assert there["uri"].equals(here["uri"])
     assert there["labels"].equals(here["labels"])
-
-
-def results(store, release):
-    """All of the run's objects but the drivers' logs: each attempt leaves its own."""
-    found = store.objects(f"{PREFIX}/{release.run_id()}/")
-    return {key: entry for key, entry in found.items() if "/logs/" not in key}
-
-
-def test_a_run_that_is_complete_ends_at_once_when_it_is_made_again(namespace, store):
-    job = {**DETECT, "source": {**DETECT["source"], "limit": 50}}
-    release = namespace.install("again", {"job": job})
-    release.succeeded()
-    before = results(store, release)
-    release.uninstall()
-    release = namespace.install("again", {"job": job})
-    status = release.succeeded()
-    assert results(store, release) == before
-    print("attempt on a complete run:", status["rayJobInfo"])
