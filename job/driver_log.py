@@ -9,11 +9,11 @@ import json
 import logging
 import os
 import sys
-import threading
 from pathlib import Path
 
 from job.paths import RAY_LOGS, RunPaths, ray_driver_log
 from job.storage import RetryPolicy, open_folder
+from job.ticker import Ticker
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,10 @@ def keep_log(paths: RunPaths) -> None:
         return
     started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     kept = DriverLog(file, paths, started)
-    threading.Thread(target=kept.keep, daemon=True).start()
+    ticker = Ticker(INTERVAL_S, kept.copy)
+    ticker.start()
     # An error is printed when everything else is over.
-    atexit.register(kept.finish)
+    atexit.register(_finish, ticker, kept)
 
 
 def find_log(folder: Path) -> Path | None:
@@ -54,35 +55,29 @@ def _is_complete(paths: RunPaths) -> bool:
         return False
 
 
+def _finish(ticker: Ticker, kept: "DriverLog") -> None:
+    """Copies what was printed last."""
+    ticker.stop()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept.copy()
+
+
 class DriverLog:
     """Copies the end of a growing file to `logs/driver-<started>.log`."""
 
     def __init__(self, file: Path, paths: RunPaths, started: str) -> None:
         self._file, self._paths, self._key = file, paths, paths.log(started)
         self._copied_size = -1
-        self._ended = threading.Event()
-        self._lock = threading.Lock()
-
-    def keep(self) -> None:
-        while not self._ended.wait(INTERVAL_S):
-            self.copy()
-
-    def finish(self) -> None:
-        """Copies what was printed last."""
-        self._ended.set()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.copy()
 
     def copy(self) -> None:
-        with self._lock:
-            try:
-                size = self._file.stat().st_size
-                if size != self._copied_size:
-                    open_folder(self._paths.uri, PATIENCE).put(self._key, self._tail(size))
-                    self._copied_size = size
-            except Exception as error:  # whatever it is, the run is worth more than its log
-                log.debug("the driver's log is not kept: %s", error)
+        try:
+            size = self._file.stat().st_size
+            if size != self._copied_size:
+                open_folder(self._paths.uri, PATIENCE).put(self._key, self._tail(size))
+                self._copied_size = size
+        except Exception as error:  # whatever it is, the run is worth more than its log
+            log.debug("the driver's log is not kept: %s", error)
 
     def _tail(self, size: int) -> bytes:
         with self._file.open("rb") as file:

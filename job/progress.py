@@ -55,13 +55,13 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         self._bar.start()
-        self._ticker.__enter__()
+        self._ticker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ticker.__exit__(kind, error, trace)
+        self._ticker.stop()
         self._bar.stop()
         self._write()
 

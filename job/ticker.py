@@ -1,25 +1,22 @@
-"""A ticker: calls something every so often, in a thread of its own, while it is open."""
+"""A ticker: calls something every so often, in a thread of its own, between its start and its stop."""
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
 
 
 class Ticker:
-    """A context. Leaving it waits for the call that is under way, and makes no other."""
+    """Started and stopped once."""
 
     def __init__(self, interval_s: float, call: Callable[[], None]) -> None:
         self._interval_s, self._call = interval_s, call
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._tick, daemon=True)
 
-    def __enter__(self) -> "Ticker":
+    def start(self) -> None:
         self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
+        """Waits for the call that is under way; there is no other."""
         self._wake.set()
         self._thread.join()
 
