@@ -43,6 +43,8 @@ class RayEngine:
         self._ready, self._stopped = threading.Event(), threading.Event()
 
     def start(self) -> None:
+        # Read when Ray is imported. A cluster of fixed size has no node types that its autoscaler could miss.
+        os.environ.setdefault("RAY_SCHEDULER_EVENTS", "0")
         try:
             import ray  # noqa: F401 - here nothing else holds Python yet: it is soon done, and Ray starts the sooner
         except ImportError as error:
