@@ -76,6 +76,8 @@ class RayEngine:
         import ray
 
         self._wait()
+        if "RAY_ADDRESS" in os.environ:
+            await_capacity(self._compute)
         cpus_by_node = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
         return divide(cpus_by_node, self._compute)
 
@@ -91,8 +93,10 @@ class RayEngine:
             raise translated(error) from error
 
     def stop(self) -> None:
-        """Returns at once; Ray shuts down beside the report, 1 to 2 s, and the process ends after it."""
+        """Waits until Ray is down: a reference that another thread drops meanwhile makes Ray end this process."""
         self._stopped.set()
+        if self._thread.ident:
+            self._thread.join()
 
 
 def init_ray(compute: ComputeSpec) -> None:
@@ -103,7 +107,6 @@ def init_ray(compute: ComputeSpec) -> None:
         return
     if "RAY_ADDRESS" in os.environ:
         ray.init(logging_level=logging.ERROR)
-        await_capacity(compute)
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Workers import what the driver can: models named module:factory lie beside the spec.

@@ -1,7 +1,10 @@
-"""The Ray engine's plan: decoding stays in tasks of its own, whatever the stages ask for."""
+"""The Ray engine's plan, in which decoding stays in tasks of its own, and its end."""
 
 import subprocess
 import sys
+
+from job.engines.ray_data import RayEngine
+from job.spec import ComputeSpec
 
 PLAN = """
 from types import SimpleNamespace
@@ -22,3 +25,19 @@ def test_decoding_is_not_fused_into_the_replicas():
     physical = done.stdout.partition("Physical Plan (Optimized)")[2] or done.stdout.partition("Optimized")[2]
     assert "MapBatches(Replica)" in physical
     assert "decode_chunks)->MapBatches(Replica)" not in physical
+
+
+def test_ray_is_down_when_the_engine_has_stopped():
+    """A reference dropped while another thread takes Ray down makes Ray end the process, without a word."""
+    import ray
+
+    engine = RayEngine(ComputeSpec(gpus_per_replica=0))
+    engine.start()
+    engine.slots()
+    engine.stop()
+    assert not ray.is_initialized()
+    engine.stop()
+
+
+def test_an_engine_that_never_started_stops():
+    RayEngine(ComputeSpec(gpus_per_replica=0)).stop()
