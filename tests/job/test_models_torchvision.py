@@ -207,7 +207,8 @@ def test_a_lower_precision_changes_scores_little_and_they_stay_float32(precision
     exact = predict(make_model_spec(name="resnet18", weights="none"), images())
     found = predict(make_model_spec(name="resnet18", weights="none", precision=precision), images())
     assert found.dtype == torch.float32
-    assert 0 < (found - exact).abs().max() < 0.002
+    # How the rounding adds up is the processor's; that it stays below one step of the format at 1.0 is not.
+    assert 0 < (found - exact).abs().max() < torch.finfo(getattr(torch, precision)).eps
 
 
 def test_detectors_count_the_background_among_their_classes(write):
