@@ -44,7 +44,7 @@ def upload(endpoint: str) -> None:
     def put(item: tuple[str, bytes]) -> None:
         client.put_object(Bucket=BUCKET, Key=item[0], Body=item[1])
 
-    with ThreadPoolExecutor(16) as uploads:
+    with ThreadPoolExecutor(10) as uploads:  # as many connections as boto3 keeps
         list(uploads.map(put, files.items()))
     client.put_object(Bucket=BUCKET, Key=done, Body=b"")
 
