@@ -2,17 +2,17 @@
 
 import sys
 
-from job.console import end_with, log_to_stderr
 from job.errors import UsageError
-from job.specfile import load_spec
+from job.spec.spec_file import load_spec
+from job.terminal.console import end_with, log_to_stderr
 
 
 def main(arguments: list[str]) -> None:
     console = log_to_stderr(verbose=False)
     if not 1 <= len(arguments) <= 2:
         raise UsageError(f"python -m job takes SPEC and perhaps RUN_ID (got {arguments!r})")
-    from job.driver_log import keep_log
-    from job.plan import run_paths
+    from job.plan.plan import run_paths
+    from job.results.driver_log import keep_log
     from job.run import run
 
     spec, run_id = load_spec(arguments[0]), arguments[1] if len(arguments) == 2 else None

@@ -14,24 +14,24 @@ from typing import Any
 
 from rich.console import Console
 
-from job import engines, timing
-from job.decode import DecodeStage
-from job.engines import Engine, Work
+from job.engines.engine import Engine, Work, choose
 from job.errors import RunFailed
-from job.freeze import freeze
-from job.images import Limits
-from job.inventory import committed_shards, read_success
-from job.models import load_recipe
-from job.outcome import Outcome
-from job.paths import RunPaths
-from job.plan import Plan, check_unchanged, load_plan, run_paths
-from job.progress import Progress
-from job.publish import Attempt, publish_report
-from job.shards import Manifest, cut
-from job.sink import Sink
-from job.sources import open_source
-from job.spec import JobSpec
-from job.storage import open_folder
+from job.models.load import load_recipe
+from job.plan.freeze import freeze
+from job.plan.paths import RunPaths
+from job.plan.plan import Plan, check_unchanged, load_plan, run_paths
+from job.plan.shards import Manifest, cut
+from job.report.publish import Attempt, publish_report
+from job.results.progress import Progress
+from job.results.run_listing import committed_shards, read_success
+from job.results.sink import Sink
+from job.results.summary import Outcome
+from job.sources.open_source import open_source
+from job.spec.spec import JobSpec
+from job.stages import timing
+from job.stages.decode import DecodeStage
+from job.stages.images import Limits
+from job.stores.storage import open_folder
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def run(spec: JobSpec, run_id: str | None, engine_name: str | None, console: Con
         if success := read_success(folder):
             log.info("run %s is complete since %s, nothing to do", paths.run_id, success["finished"])
             return Result(paths, success)
-    engine = engines.choose(engine_name, spec.compute)
+    engine = choose(engine_name, spec.compute)
     try:
         engine.start()
         # Both fail before anything is written; Ray starts meanwhile.

@@ -1,7 +1,7 @@
 """Writes the files that are made from other files: `python -m scripts.generate`, or `--check` to compare only.
 
-    job/torchvision.json        the models and weights of the installed torchvision, for `job.registry`
-    job/spec.schema.json        the JSON Schema of `job.spec`, for editors, the launcher and the chart
+    job/spec/torchvision.json   the models and weights of the installed torchvision, which a spec is checked against
+    job/spec.schema.json        the JSON Schema of `job.spec.spec`, for editors, the launcher and the chart
     README.md                   the table of the spec, between its two markers
 
 The only place that asks torchvision for its registry; nothing imports this module but its tests.
@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
 from job.errors import TenchError, UsageError
-from job.spec import SOURCES, JobSpec, SpecModel
+from job.spec.spec import SOURCES, JobSpec, SpecModel
 from scripts.generate_chart import CHART, chart_readme, values_schema_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,7 +85,7 @@ def spec_table() -> str:
 
 
 GENERATED: dict[str, Callable[[str], str]] = {
-    "job/torchvision.json": torchvision_json,
+    "job/spec/torchvision.json": torchvision_json,
     "job/spec.schema.json": spec_schema_json,
     "README.md": readme,
     f"{CHART}/values.schema.json": lambda text: values_schema_json(text, json.loads(spec_schema_json(""))),

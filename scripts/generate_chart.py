@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from job.errors import UsageError
-from job.spec import SOURCES
+from job.spec.spec import SOURCES
 
 CHART = Path("charts/tench")
 BEGIN, END = "<!-- values:begin -->", "<!-- values:end -->"

@@ -2,10 +2,10 @@
 
 import pyarrow as pa
 
-from job.freeze import freeze
-from job.plan import run_paths
-from job.spec import JobSpec
-from job.storage import open_folder
+from job.plan.freeze import freeze
+from job.plan.plan import run_paths
+from job.spec.spec import JobSpec
+from job.stores.storage import open_folder
 
 
 def make_spec(output="out", rows_per_file=10, **model):

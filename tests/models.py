@@ -1,12 +1,12 @@
-"""Specs of models, and pictures to give them, for the tests of `job.models` and `job.predict`."""
+"""Specs of models, and pictures to give them, for the tests of `job.models.load` and `job.stages.predict`."""
 
 import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from job.blocks import FixedBlock, VariableBlock
 from job.errors import ImageError
-from job.spec import ModelSpec
+from job.spec.spec import ModelSpec
+from job.stages.decoded import FixedBlock, VariableBlock
 
 
 def make_model_spec(**fields):

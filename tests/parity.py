@@ -10,7 +10,7 @@ from models import make_decoded
 from PIL import Image
 
 import scripts.demo
-from job.images import Limits, decode
+from job.stages.images import Limits, decode
 from scripts.demo.detection import draw_detection
 from scripts.demo.images import draw_image
 

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from job.paths import RunPaths
+from job.plan.paths import RunPaths
 from job.run import run
-from job.spec import JobSpec
-from job.storage import open_folder
+from job.spec.spec import JobSpec
+from job.stores.storage import open_folder
 
 
 def make_spec(folder, rows_per_file=10, images="images", **sections):

@@ -6,10 +6,10 @@ import os
 import time
 from collections.abc import Sequence
 
-from job.engines import Slots
 from job.engines.devices import gpus_wanted
+from job.engines.engine import Slots
 from job.errors import PreflightError
-from job.spec import ComputeSpec
+from job.spec.spec import ComputeSpec
 
 log = logging.getLogger(__name__)
 

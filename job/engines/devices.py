@@ -3,7 +3,7 @@
 import logging
 
 from job.errors import ModelError
-from job.spec import ComputeSpec
+from job.spec.spec import ComputeSpec
 
 log = logging.getLogger(__name__)
 

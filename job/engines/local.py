@@ -9,12 +9,12 @@ from collections.abc import Callable, Generator
 
 import pyarrow as pa
 
-from job.engines import Slots, Work, cores
 from job.engines.channel import Channel, ChannelClosedError
 from job.engines.devices import gpus_wanted
-from job.engines.predict import TimedPredict
+from job.engines.engine import Slots, Work, cores
 from job.errors import PreflightError
-from job.spec import ComputeSpec
+from job.spec.spec import ComputeSpec
+from job.stages.timed_predict import TimedPredict
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from job.engines import Slots, Work, cores
 from job.engines.capacity import await_capacity, divide
-from job.engines.carried import carrying, translated
 from job.engines.devices import gpus_wanted, replica_device
+from job.engines.engine import Slots, Work, cores
+from job.engines.ray_errors import carrying, translated
 from job.errors import PreflightError, TenchError
-from job.spec import ComputeSpec, ModelSpec
+from job.spec.spec import ComputeSpec, ModelSpec
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -177,7 +177,7 @@ class Replica:
     """
 
     def __init__(self, model: ModelSpec, compute: ComputeSpec, gpus: float) -> None:
-        from job.engines.predict import TimedPredict
+        from job.stages.timed_predict import TimedPredict
 
         self._error: TenchError | None = None
         try:

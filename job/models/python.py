@@ -9,7 +9,7 @@ from typing import Any, cast
 from job.errors import ModelError
 from job.models.predictor import Predictor
 from job.recipe import Recipe
-from job.spec import ModelSpec
+from job.spec.spec import ModelSpec
 
 
 def load_recipe(spec: ModelSpec) -> Recipe:

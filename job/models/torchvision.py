@@ -9,15 +9,15 @@ import torch
 from torchvision.models import Weights, WeightsEnum, get_model, get_model_weights
 
 from job.errors import ModelError
+from job.models.class_names import check_labels, read_labels
 from job.models.classifier import NetworkClassifier
 from job.models.detector import TorchvisionDetector
 from job.models.device import Placement
-from job.models.labels import check_labels, read_labels
 from job.models.predictor import Predictor
 from job.models.weights import StateDict, fetch, node_lock, read_state_dict
 from job.recipe import Recipe, ShortestEdge
-from job.registry import WEIGHTS_SUFFIXES
-from job.spec import ModelSpec
+from job.spec.spec import ModelSpec
+from job.spec.torchvision_names import WEIGHTS_SUFFIXES
 
 _RANDOM_SEED = 0
 # These two carry training-only heads, which torchvision's own weights lack, and would spend seconds on their own init.

@@ -13,16 +13,16 @@ import transformers
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification, AutoModelForObjectDetection
 
 from job.errors import ModelError
+from job.models.class_names import check_labels, read_labels
 from job.models.classifier import NetworkClassifier
 from job.models.device import Placement
-from job.models.labels import check_labels, read_labels
 from job.models.predictor import Predictor
 from job.models.processor import recipe_of
 from job.models.transformers_detector import TransformersDetector
 from job.models.weights import fetch_folder
 from job.recipe import Recipe
-from job.spec import ModelSpec
-from job.storage import is_bucket
+from job.spec.spec import ModelSpec
+from job.stores.storage import is_bucket
 
 _RANDOM_SEED = 0
 _CONFIGURATION = ("*.json",)

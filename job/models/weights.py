@@ -19,7 +19,7 @@ import torch
 from filelock import FileLock
 
 from job.errors import ModelError
-from job.storage import Entry, Folder, is_bucket, open_folder, split_uri
+from job.stores.storage import Entry, Folder, is_bucket, open_folder, split_uri
 
 _PART_BYTES = 32 << 20
 _WRAPPERS = ("state_dict", "model")  # keys under which training scripts keep the state dict beside the optimizer's

@@ -1,21 +1,4 @@
-"""Where the images come from. `open_source` picks the kind; the plan lists a source once, decoding reads from it."""
+"""Where the images come from: each kind lists its images once, and reads them by row.
 
-from job.sources.source import Handle, Source
-from job.spec import FilesSource, ParquetSource, SourceSpec
-
-__all__ = ["Handle", "Source", "open_source"]
-
-
-def open_source(spec: SourceSpec, max_bytes: int) -> Source:
-    """The source of a spec; an image of more than `max_bytes` is not read. Touches no store yet."""
-    if isinstance(spec, FilesSource):
-        from job.sources.files import FilesReader
-
-        return Source(spec, FilesReader(spec, max_bytes))
-    if isinstance(spec, ParquetSource):
-        from job.sources.parquet import ParquetReader
-
-        return Source(spec, ParquetReader(spec, max_bytes))
-    from job.sources.webdataset import WebdatasetReader
-
-    return Source(spec, WebdatasetReader(spec, max_bytes))
+Knows the spec and the stores; knows no model, no engine and no plan.
+"""

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from job.errors import SourceError
-from job.sources.objects import read_objects
+from job.sources.object_images import read_objects
 from job.sources.source import ROW_FIELDS, Handle
-from job.spec import FilesSource
-from job.storage import open_folder, split_uri
+from job.spec.spec import FilesSource
+from job.stores.storage import open_folder, split_uri
 
 _SCHEMA = pa.schema(ROW_FIELDS)
 # (?s): a folder's name may hold a newline.

@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from job.errors import SourceError
-from job.sources.containers import Container, find_containers
-from job.sources.labels import by_index, rename
-from job.sources.objects import read_objects
+from job.sources.container_files import Container, find_containers
+from job.sources.label_names import by_index, rename
+from job.sources.object_images import read_objects
 from job.sources.parquet_images import open_parquet, read_images
 from job.sources.source import ROW_FIELDS, Handle
-from job.spec import ParquetSource
-from job.storage import split_uri
+from job.spec.spec import ParquetSource
 from job.stores.folder import ROWS_PER_TABLE
+from job.stores.storage import split_uri
 
 _SUFFIXES = (".parquet", ".pq")
 _ABSOLUTE = r"^([A-Za-z][A-Za-z0-9+.-]*://|/)"

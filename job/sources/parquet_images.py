@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from job.errors import ImageError, StoreError
-from job.sources.ahead import ReadAhead
-from job.sources.containers import reopen
-from job.sources.objects import check_bytes
+from job.sources.container_files import reopen
+from job.sources.object_images import check_bytes
+from job.sources.read_ahead import ReadAhead
 from job.sources.source import Handle
-from job.storage import Folder
-from job.stores.ranges import RangeFile
+from job.stores.range_file import RangeFile
+from job.stores.storage import Folder
 
 _ROWS = 16
 _UNITS_AHEAD = 4

@@ -9,8 +9,8 @@ from typing import Protocol
 import pyarrow as pa
 
 from job.errors import SourceError, StoreError
-from job.sources.labels import load_names, rename
-from job.spec import SourceSpec
+from job.sources.label_names import load_names, rename
+from job.spec.spec import SourceSpec
 
 Handle = Callable[[], bytes]
 """Gives one image's encoded bytes, once, in any thread. Raises ImageError: missing, unreadable, too-large or empty."""

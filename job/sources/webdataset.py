@@ -16,14 +16,14 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from job.errors import SourceError
-from job.sources.containers import Container, find_containers
-from job.sources.samples import LabelFrom, Sample, group_members
+from job.sources.container_files import Container, find_containers
 from job.sources.source import ROW_FIELDS, Handle
-from job.sources.spans import read_slices
 from job.sources.tar import Member, read_members
-from job.spec import WebdatasetSource
+from job.sources.tar_images import read_slices
+from job.sources.tar_samples import LabelFrom, Sample, group_members
+from job.spec.spec import WebdatasetSource
 from job.stores.folder import ROWS_PER_TABLE
-from job.stores.ranges import RangeFile
+from job.stores.range_file import RangeFile
 
 log = logging.getLogger(__name__)
 

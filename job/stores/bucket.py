@@ -1,6 +1,6 @@
 """A folder in a bucket: keys below a prefix, and patience. The requests themselves are `Objects`, one bucket's client.
 
-`open_bucket` makes those; `job.stores.objects` speaks obstore to any store, `job.stores.s3` adds what S3 needs.
+`open_bucket` makes those; `job.stores.obstore_client` speaks obstore to any store, `job.stores.s3` adds what S3 needs.
 """
 
 import os
@@ -130,6 +130,6 @@ def _open_bucket(
         from job.stores.s3 import S3Objects
 
         return S3Objects(bucket, anonymous, policy)
-    from job.stores.objects import open_azure, open_google
+    from job.stores.obstore_client import open_azure, open_google
 
     return open_google(bucket, anonymous, policy) if scheme == "gs" else open_azure(bucket, anonymous, policy)

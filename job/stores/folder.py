@@ -1,6 +1,6 @@
 """What every store offers: `Folder`, its `Entry`, and the columns of a listing.
 
-Implemented by `job.stores.local` and `job.stores.bucket`; callers take it from `job.storage`.
+Implemented by `job.stores.local_folder` and `job.stores.bucket`; callers take it from `job.stores.storage`.
 """
 
 from collections.abc import Iterator, Sequence

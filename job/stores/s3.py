@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from job.errors import StoreError
 from job.stores.folder import Entry
-from job.stores.objects import ObstoreObjects, is_plain
+from job.stores.obstore_client import ObstoreObjects, is_plain
 from job.stores.retry import RetryPolicy, TransientError, retry
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3CredentialProvider, S3Store
 
-    from job.stores.boto import BotoObjects
+    from job.stores.boto_client import BotoObjects
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class S3Objects:
 
     @cached_property
     def _odd(self) -> "BotoObjects":
-        from job.stores.boto import BotoObjects, open_client
+        from job.stores.boto_client import BotoObjects, open_client
 
         client = open_client(self._session, self._policy, self._anonymous, self._endpoint, self._region)
         return BotoObjects(client, self._bucket, self._root, self._policy)
@@ -97,7 +97,7 @@ class S3Objects:
         """boto3 looks for the endpoint and the region in the environment, the profile and the node."""
         from botocore.exceptions import BotoCoreError
 
-        from job.stores.boto import open_client
+        from job.stores.boto_client import open_client
 
         try:
             return open_client(self._session, self._policy)
@@ -106,7 +106,7 @@ class S3Objects:
 
     @cached_property
     def _session(self) -> "Session":
-        from job.stores.boto import open_session
+        from job.stores.boto_client import open_session
 
         return open_session()
 

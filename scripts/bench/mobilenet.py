@@ -7,7 +7,7 @@ import torch
 
 from job.models.classifier import NetworkClassifier
 from job.models.torchvision import load_predictor, load_recipe
-from job.spec import ModelSpec
+from job.spec.spec import ModelSpec
 from scripts.bench.record import batch_done
 
 NAME = "mobilenet_v3_small"

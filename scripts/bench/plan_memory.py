@@ -13,10 +13,10 @@ from pathlib import Path
 import pyarrow as pa
 from rich.console import Console
 
-from job.freeze import freeze
-from job.plan import run_paths
-from job.spec import JobSpec
-from job.storage import open_folder
+from job.plan.freeze import freeze
+from job.plan.plan import run_paths
+from job.spec.spec import JobSpec
+from job.stores.storage import open_folder
 
 LISTED_AT_ONCE = 10_000  # rows of a source's tables
 LIMIT_BYTES = 600_000_000

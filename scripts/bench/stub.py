@@ -7,7 +7,7 @@ own model need not.
 import torch
 
 from job.recipe import Recipe, ShortestEdge
-from job.spec import ModelSpec
+from job.spec.spec import ModelSpec
 from scripts.bench.record import batch_done
 
 

@@ -10,8 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from job.plan import run_paths
-from job.specfile import load_spec
+from job.plan.plan import run_paths
+from job.spec.spec_file import load_spec
 from scripts.demo.detection import draw_detection_set
 from scripts.demo.images import draw_image_set
 from scripts.launcher.cli import main as tench

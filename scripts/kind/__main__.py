@@ -12,8 +12,8 @@ import subprocess
 import sys
 from contextlib import suppress
 
-from job.console import end_with, log_to_stderr
 from job.errors import Interrupted, RunFailed
+from job.terminal.console import end_with, log_to_stderr
 from scripts.kind.cluster import NAMESPACES, down, exists, remove_namespaces, up
 from scripts.kind.commands import check_programs, environment, step
 from scripts.kind.diagnosis import diagnose

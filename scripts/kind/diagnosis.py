@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from job.paths import RAY_LOGS, ray_driver_log
+from job.plan.paths import RAY_LOGS, ray_driver_log
 from scripts.kind.commands import environment
 
 KINDS = "rayjobs,rayclusters,pods"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 from typer.core import TyperCommand
 
-from job.console import end_with, log_to_stderr
+from job.terminal.console import end_with, log_to_stderr
 from scripts.launcher import options as given
 from scripts.launcher.options import OutputFormat
 
 if TYPE_CHECKING:
-    from scripts.launcher.target import Target
+    from scripts.launcher.cluster.target import Target
 
 app = typer.Typer(
     name="tench",
@@ -45,9 +45,9 @@ def run(
     output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Run a spec on this machine, or resume it; print the run's folder."""
-    from scripts.launcher import cmd_run
+    from scripts.launcher.commands import run as command
 
-    _finish(lambda: cmd_run.run(spec, run_id, engine, as_json=output is OutputFormat.JSON))
+    _finish(lambda: command.run(spec, run_id, engine, as_json=output is OutputFormat.JSON))
 
 
 @app.command(epilog="Example: tench plan job.yaml -f cluster.yaml --images-per-second 900")
@@ -68,14 +68,14 @@ def plan(
     With values, a profile or a context it also says what the cluster says, and writes and removes one small object to
     see whether the output can be written. What would make the run hang or fail is exit code 3.
     """
-    from scripts.launcher import cmd_plan
-    from scripts.launcher.profile import has_profile
+    from scripts.launcher.cluster.profile import has_profile
+    from scripts.launcher.commands import plan as command
 
     as_json = output is OutputFormat.JSON
     target = _target(context, namespace, files, sets, chart)
     if target.is_given or has_profile():
-        _finish(lambda: cmd_plan.run_for_cluster(spec, run_id, as_json, target, images_per_second, force))
-    _finish(lambda: cmd_plan.run(spec, run_id, as_json))
+        _finish(lambda: command.run_for_cluster(spec, run_id, as_json, target, images_per_second, force))
+    _finish(lambda: command.run(spec, run_id, as_json))
 
 
 @app.command(epilog="Example: tench submit job.yaml -f cluster.yaml --watch")
@@ -100,11 +100,11 @@ def submit(
     Plans, asks, calls helm install, and prints the run id. The same call again finds the run that is there, and with
     --watch watches it.
     """
-    from scripts.launcher import cmd_submit
+    from scripts.launcher.commands import submit as command
 
-    wishes = cmd_submit.Wishes(images_per_second, yes, force, dry_run, upgrade, watch, output is OutputFormat.JSON)
+    wishes = command.Wishes(images_per_second, yes, force, dry_run, upgrade, watch, output is OutputFormat.JSON)
     target = _target(context, namespace, files, sets, chart)
-    _finish(lambda: cmd_submit.run(spec, run_id, target, wishes))
+    _finish(lambda: command.run(spec, run_id, target, wishes))
 
 
 @app.command(epilog="Example: tench watch imagenette-3f2a9c1e --timeout 3600")
@@ -118,9 +118,9 @@ def watch(
 
     Ctrl-C leaves it running. Exit codes: 0 it succeeded; 1 it failed, or was stopped; 4 the time is over, it goes on.
     """
-    from scripts.launcher import cmd_watch
+    from scripts.launcher.commands import watch as command
 
-    _finish(lambda: cmd_watch.run(_target(context, namespace).kube(), run, timeout_s))
+    _finish(lambda: command.run(_target(context, namespace).kube(), run, timeout_s))
 
 
 @app.command(epilog="Example: tench status imagenette-3f2a9c1e -o json")
@@ -131,9 +131,9 @@ def status(
     output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Say where a run is, how far, and why it does not move."""
-    from scripts.launcher import cmd_status
+    from scripts.launcher.commands import status as command
 
-    _finish(lambda: cmd_status.run(_target(context, namespace), run, as_json=output is OutputFormat.JSON))
+    _finish(lambda: command.run(_target(context, namespace), run, as_json=output is OutputFormat.JSON))
 
 
 @app.command("list", epilog="Example: tench list -n vision")
@@ -141,9 +141,9 @@ def list_runs(
     context: given.Context = None, namespace: given.Namespace = None, output: given.Output = OutputFormat.TEXT
 ) -> None:
     """List a namespace's runs with their outcome, also those whose cluster is gone."""
-    from scripts.launcher import cmd_list
+    from scripts.launcher.commands import list as command
 
-    _finish(lambda: cmd_list.run(_target(context, namespace).kube(), as_json=output is OutputFormat.JSON))
+    _finish(lambda: command.run(_target(context, namespace).kube(), as_json=output is OutputFormat.JSON))
 
 
 @app.command(epilog="Example: tench logs imagenette-3f2a9c1e -f")
@@ -157,9 +157,9 @@ def logs(
     tail: given.Tail = None,
 ) -> None:
     """Print the driver's log, or pods'; the driver's is kept in the run's folder when its pod is gone."""
-    from scripts.launcher import cmd_logs
+    from scripts.launcher.commands import logs as command
 
-    _finish(lambda: cmd_logs.run(_target(context, namespace), run, pods or [], workers, follow, tail))
+    _finish(lambda: command.run(_target(context, namespace), run, pods or [], workers, follow, tail))
 
 
 @app.command(epilog="Example: tench cancel imagenette-3f2a9c1e")
@@ -168,9 +168,9 @@ def cancel(run: given.RunName, context: given.Context = None, namespace: given.N
 
     Prints the run id, once its pods are gone. Submitting the spec again resumes the run.
     """
-    from scripts.launcher import cmd_cancel
+    from scripts.launcher.commands import cancel as command
 
-    _finish(lambda: cmd_cancel.run(run, _target(context, namespace)))
+    _finish(lambda: command.run(run, _target(context, namespace)))
 
 
 @app.command(epilog="Example: tench render job.yaml -f cluster.yaml -n vision --to manifests/")
@@ -187,9 +187,9 @@ def render(
 
     Prints them, or with --to the path of the file. No cluster is asked.
     """
-    from scripts.launcher import cmd_render
+    from scripts.launcher.commands import render as command
 
-    _finish(lambda: cmd_render.run(spec, run_id, _target(None, namespace, files, sets, chart), to))
+    _finish(lambda: command.run(spec, run_id, _target(None, namespace, files, sets, chart), to))
 
 
 @app.command(epilog="Example: tench gc --older-than 30d --data s3://results/runs --dry-run")
@@ -207,10 +207,10 @@ def gc(
     Shows them first. A folder (--data) is abandoned that has a plan, no _SUCCESS and no RayJob, and that no driver
     touched for so long.
     """
-    from scripts.launcher import cmd_gc
+    from scripts.launcher.commands import gc as command
 
     as_json = output is OutputFormat.JSON
-    _finish(lambda: cmd_gc.run(_target(context, namespace), older_than, data, yes, dry_run, as_json))
+    _finish(lambda: command.run(_target(context, namespace), older_than, data, yes, dry_run, as_json))
 
 
 class _MergeOfOne(TyperCommand):
@@ -236,12 +236,12 @@ def collect(
     output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Bring a run's predictions here, checked; the same call resumes; print the folder."""
-    from scripts.launcher import cmd_collect
     from scripts.launcher.collect.form import Form
+    from scripts.launcher.commands import collect as command
 
     form = Form(file_format, merge, where)
     target = _target(context, namespace)
-    _finish(lambda: cmd_collect.run(target, run, to, form, partial, as_json=output is OutputFormat.JSON))
+    _finish(lambda: command.run(target, run, to, form, partial, as_json=output is OutputFormat.JSON))
 
 
 @app.command(epilog="Example: tench verify s3://results/runs/imagenette-3f2a9c1e")
@@ -252,9 +252,9 @@ def verify(
     output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Check a finished run against its plan, without downloading it: every file, every row."""
-    from scripts.launcher import cmd_verify
+    from scripts.launcher.commands import verify as command
 
-    _finish(lambda: cmd_verify.run(_target(context, namespace), run, as_json=output is OutputFormat.JSON))
+    _finish(lambda: command.run(_target(context, namespace), run, as_json=output is OutputFormat.JSON))
 
 
 def _target(
@@ -264,7 +264,7 @@ def _target(
     sets: list[str] | None = None,
     chart: str | None = None,
 ) -> "Target":
-    from scripts.launcher.target import Target
+    from scripts.launcher.cluster.target import Target
 
     return Target(context, namespace, tuple(files or ()), tuple(sets or ()), chart)
 

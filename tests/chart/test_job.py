@@ -13,8 +13,8 @@ from chart.helm import CHART, RELEASE, ROOT, RUN, Object, of_kind, render
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from job.spec import RESERVED_COLUMNS, JobSpec
-from job.specfile import parse_spec
+from job.spec.spec import RESERVED_COLUMNS, JobSpec
+from job.spec.spec_file import parse_spec
 
 SPECS = sorted([*(ROOT / "manifests" / "jobs").glob("*.yaml"), *(ROOT / "scripts" / "demo" / "specs").glob("*.yaml")])
 ODD = [

@@ -16,9 +16,9 @@ from colours import write_images
 from run_specs import make_spec, read_predictions
 from tench_command import COMMAND, environment
 
-from job.paths import RunPaths
-from job.plan import run_paths
-from job.verify import verify
+from job.plan.paths import RunPaths
+from job.plan.plan import run_paths
+from job.results.verify import verify
 
 IMAGES = int(os.environ.get("TENCH_KILL_IMAGES", "600"))
 SHARDS = int(os.environ.get("TENCH_KILL_SHARDS", "12"))

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torchvision.models import ShuffleNet_V2_X0_5_Weights, shufflenet_v2_x0_5
 from torchvision.transforms import ToTensor
 
-from job.predict import PredictStage
+from job.stages.predict import PredictStage
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torchvision.models import get_model, get_model_weights
 from torchvision.ops import box_iou
 
-from job.predict import PredictStage
+from job.stages.predict import PredictStage
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -14,7 +14,7 @@ from run_specs import files_below, make_spec, read_predictions, run_here
 from tench_command import COMMAND, environment
 
 from job.errors import ModelError, PlanChanged, PreflightError, RunFailed, SourceError
-from job.verify import verify
+from job.results.verify import verify
 
 ENGINES = ("local", "ray")
 SHARDS = [f"predictions/shard-{shard:05d}.parquet" for shard in range(5)]

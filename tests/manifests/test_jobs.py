@@ -9,8 +9,8 @@ import yaml
 from torchvision import datasets
 from torchvision.models import get_model_weights, get_weight
 
-from job.spec import JobSpec
-from job.specfile import load_spec
+from job.spec.spec import JobSpec
+from job.spec.spec_file import load_spec
 
 ROOT = Path(__file__).parents[2]
 JOBS = ROOT / "manifests" / "jobs"

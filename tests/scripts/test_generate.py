@@ -21,7 +21,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["job/torchvision.json", "job/spec.schema.json"])
+@pytest.mark.parametrize("name", ["job/spec/torchvision.json", "job/spec.schema.json"])
 def test_the_committed_file_is_fresh(name: str) -> None:
     assert (generate.ROOT / name).read_text(encoding="utf-8") == generate.GENERATED[name]("")
 

@@ -12,13 +12,13 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from job.errors import RunFailed, StoreError, UsageError
-from job.inventory import Inventory, does_not_hold, list_predictions, take_inventory
-from job.paths import RunPaths
-from job.storage import Folder, open_folder
-from job.wording import counted
+from job.plan.paths import RunPaths
+from job.results.run_listing import Inventory, does_not_hold, list_predictions, take_inventory
+from job.stores.storage import Folder, open_folder
+from job.terminal.wording import counted
 from scripts.launcher.collect.collector import Collector
+from scripts.launcher.collect.destination import Identity, Target
 from scripts.launcher.collect.form import Form
-from scripts.launcher.collect.target import Identity, Target
 
 
 class Missing(BaseModel):

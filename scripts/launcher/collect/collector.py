@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from job.sink import Committed
-from job.storage import Folder
-from job.stores.ranges import RangeFile
-from scripts.launcher.collect.ahead import in_order
+from job.results.sink import Committed
+from job.stores.range_file import RangeFile
+from job.stores.storage import Folder
+from scripts.launcher.collect.destination import HIDDEN, Target, Whole
 from scripts.launcher.collect.download import download, unreadable
+from scripts.launcher.collect.download_progress import Progress
 from scripts.launcher.collect.form import Form
+from scripts.launcher.collect.in_order import in_order
 from scripts.launcher.collect.outputs import Maker, Output, plan_outputs
-from scripts.launcher.collect.progress import Progress
-from scripts.launcher.collect.target import HIDDEN, Target, Whole
 from scripts.launcher.collect.where import Where
 
 THREADS = 32  # most of a shard's time is a store's answer

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from job.errors import RunFailed
-from job.sink import Committed
-from job.storage import Folder
-from scripts.launcher.collect.target import Target, Whole
+from job.results.sink import Committed
+from job.stores.storage import Folder
+from scripts.launcher.collect.destination import Target, Whole
 
 PART_BYTES = 4 << 20  # what each download holds, and what a broken connection loses
 

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from job.errors import RunFailed
-from job.sink import Committed
+from job.results.sink import Committed
+from scripts.launcher.collect.destination import Target, Whole
 from scripts.launcher.collect.download import unreadable
-from scripts.launcher.collect.target import Target, Whole
 from scripts.launcher.collect.writers import WRITERS
 
 BATCH_ROWS = 10_000

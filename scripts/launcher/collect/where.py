@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from job.errors import UsageError
-from job.spelling import did_you_mean
+from job.terminal.spelling import did_you_mean
 
 if TYPE_CHECKING:
     import duckdb

@@ -7,12 +7,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from job.errors import StoreError
-from job.paths import RunPaths
-from job.plan import Plan, load_plan
-from job.spec import JobSpec
-from job.storage import Folder, open_folder
-from job.wording import counted, duration, rate
-from scripts.launcher.preflight.pods import PodGroup
+from job.plan.paths import RunPaths
+from job.plan.plan import Plan, load_plan
+from job.spec.spec import JobSpec
+from job.stores.storage import Folder, open_folder
+from job.terminal.wording import counted, duration, rate
+from scripts.launcher.preflight.pod_groups import PodGroup
 
 LOOKED_AT = 20  # folders of earlier runs
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from job.errors import PreflightError
-from scripts.launcher.kube import RAY, Kube, Unreachable
+from scripts.launcher.cluster.kube import RAY, Kube, Unreachable
 from scripts.launcher.preflight.finding import Finding, error, ok, warning
 
 OLDEST, NEWEST = (1, 4), (1, 7)  # that the chart knows

@@ -1,0 +1,105 @@
+"""The plan: what a run is, frozen in `plan.json`, so that every later attempt means the same images.
+
+What determines the result is its fingerprint; `job.plan.freeze` writes it.
+"""
+
+import hashlib
+import json
+import platform
+from importlib import metadata
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from job.errors import PlanChanged
+from job.plan.paths import RunPaths
+from job.spec.spec import JobSpec
+from job.stores.storage import Folder
+
+
+class Part(BaseModel):
+    """One manifest object: a row group for each of its shards."""
+
+    model_config = ConfigDict(frozen=True)
+
+    first_shard: int
+    shards: int
+    rows: int
+    etag: str
+    sha256: str
+
+
+class Plan(BaseModel):
+    """What `plan.json` says. Unknown keys are ignored, so that a newer writer does not break an older reader."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    run_id: str
+    fingerprint: str
+    spec: dict[str, Any]
+    images: int
+    bytes: int | None
+    shards: int
+    rows_per_file: int
+    parts: tuple[Part, ...]
+    versions: dict[str, str]
+    created: str
+
+    def shard_rows(self, shard: int) -> int:
+        return min(self.rows_per_file, self.images - shard * self.rows_per_file)
+
+
+def determinants(spec: JobSpec) -> dict[str, Any]:
+    """What determines the result: the same of these is the same run."""
+    return {
+        "source": spec.source.model_dump(mode="json"),
+        "model": spec.model.model_dump(mode="json"),
+        "output.rows_per_file": spec.output.rows_per_file,
+    }
+
+
+def fingerprint(spec: JobSpec) -> str:
+    """sha256 in hex over the determinants."""
+    return hashlib.sha256(json.dumps(determinants(spec), sort_keys=True).encode()).hexdigest()
+
+
+def run_paths(spec: JobSpec, run_id: str | None = None) -> RunPaths:
+    return RunPaths(spec.output.uri, run_id or f"{spec.name}-{fingerprint(spec)[:8]}")
+
+
+def load_plan(folder: Folder) -> Plan | None:
+    try:
+        return Plan.model_validate_json(folder.read(RunPaths.plan))
+    except FileNotFoundError:
+        return None
+
+
+def check_unchanged(plan: Plan, spec: JobSpec) -> None:
+    """Refuses a spec that would give other rows than the frozen ones. Raises PlanChanged, naming each difference."""
+    if plan.fingerprint == fingerprint(spec):
+        return
+    old, new = _flatten(determinants(JobSpec.model_validate(plan.spec))), _flatten(determinants(spec))
+    changes = [
+        f"{key}: {old.get(key)!r} → {new.get(key)!r}" for key in sorted({*old, *new}) if old.get(key) != new.get(key)
+    ]
+    raise PlanChanged(
+        f"run {plan.run_id} was planned with another spec; give the new one another --run-id, or leave it out\n  "
+        + "\n  ".join(changes)
+    )
+
+
+def versions() -> dict[str, str]:
+    """Of everything that can change a prediction, as installed; nothing is imported."""
+    found = {"python": platform.python_version()}
+    for name in ("tench", "torch", "torchvision", "transformers", "ray", "pillow", "simplejpeg", "pyarrow"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _flatten(value: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {path: value}
+    return {k: v for key, child in value.items() for k, v in _flatten(child, f"{path}.{key}" if path else key).items()}

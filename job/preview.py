@@ -1,0 +1,104 @@
+"""The survey: what a run would do, from the listing alone. `tench plan` shows it; nothing is written or started."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel
+
+from job.plan.freeze import add_sizes
+from job.plan.plan import Plan, check_unchanged, load_plan, run_paths
+from job.results.run_listing import committed_shards, read_success
+from job.sources.open_source import open_source
+from job.spec.spec import JobSpec
+from job.stores.storage import open_folder
+
+SAMPLE_URIS = 5
+MAX_CLASSES = 10_000
+
+
+class Survey(BaseModel):
+    """As `tench plan -o json` prints it. `bytes` is null where the source does not tell sizes."""
+
+    run_id: str
+    run_uri: str
+    images: int
+    bytes: int | None
+    shards: int
+    sample_uris: list[str]
+    classes: dict[str, int]
+    without_label: int
+    replicas: int
+    gpus_per_replica: float | str
+    cpus: int
+    state: str
+    frozen_images: int | None
+    skipped_shards: int
+    skipped_images: int
+
+
+def survey(spec: JobSpec, run_id: str | None) -> Survey:
+    """Lists the source. Raises SourceError, and PlanChanged where the run id belongs to another plan."""
+    paths = run_paths(spec, run_id)
+    folder = open_folder(paths.uri)
+    plan = load_plan(folder)
+    committed = {}
+    if plan:
+        check_unchanged(plan, spec)
+        committed = committed_shards(folder, paths, plan)
+    listing = Listing(open_source(spec.source, spec.errors.max_bytes).list())
+    return Survey(
+        run_id=paths.run_id,
+        run_uri=folder.uri,
+        images=listing.images,
+        bytes=listing.bytes,
+        shards=-(-listing.images // spec.output.rows_per_file),
+        sample_uris=listing.sample[:SAMPLE_URIS],
+        classes=dict(sorted(listing.classes.items())),
+        without_label=listing.without_label,
+        replicas=spec.compute.concurrency,
+        gpus_per_replica=spec.compute.gpus_per_replica,
+        cpus=spec.compute.concurrency * spec.compute.cpus_per_replica,
+        state=_state(plan, complete=read_success(folder) is not None),
+        frozen_images=plan.images if plan else None,
+        skipped_shards=len(committed),
+        skipped_images=sum(file.rows for file in committed.values()),
+    )
+
+
+def _state(plan: Plan | None, complete: bool) -> str:
+    if complete:
+        return "complete"
+    return "started" if plan else "new"
+
+
+class Listing:
+    """Totals of a listing, in memory bounded by the number of classes."""
+
+    def __init__(self, tables: Iterator[pa.Table]) -> None:
+        self.images = 0
+        self.bytes: int | None = 0
+        self.classes: Counter[str] = Counter()
+        self.without_label = 0
+        self.sample: list[str] = []
+        self._stride = 1
+        for table in tables:
+            self._add(table)
+
+    def _add(self, table: pa.Table) -> None:
+        self._sample(table["uri"])
+        self.images += table.num_rows
+        self.bytes = add_sizes(self.bytes, table)
+        self.without_label += table["expected"].null_count
+        for each in pc.value_counts(table["expected"].drop_null()).to_pylist():
+            if each["values"] in self.classes or len(self.classes) < MAX_CLASSES:
+                self.classes[each["values"]] += each["counts"]
+
+    def _sample(self, uris: pa.ChunkedArray) -> None:
+        """Every `stride`-th URI of the whole listing; the stride doubles when there are too many."""
+        first = -self.images % self._stride
+        self.sample += [uris[index].as_py() for index in range(first, len(uris), self._stride)]
+        while len(self.sample) >= 2 * SAMPLE_URIS:
+            self.sample = self.sample[::2]
+            self._stride *= 2

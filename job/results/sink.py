@@ -1,0 +1,142 @@
+"""The sink: gathers a shard's rows, and commits each shard with one create-only write. Only the driver has one.
+
+Rows come in any order and may come twice; a shard is written when every row of the manifest has come once, in the
+manifest's order, beside the manifest's own columns.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from job.errors import RunFailed
+from job.plan.plan import Plan
+from job.plan.shards import Manifest
+from job.stores.storage import Folder
+
+log = logging.getLogger(__name__)
+
+WRITERS = 4
+BACKLOG = 8  # shards that wait for a writer, before the driver waits for them
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A predictions object as `_SUCCESS` lists it."""
+
+    file: str
+    rows: int
+    bytes: int
+    etag: str
+
+
+OnCommit = Callable[[int, Committed, pa.Table], None]
+
+
+class Sink:
+    """`on_commit` is called in a writer's thread, one shard at a time, with the table that was written."""
+
+    def __init__(self, folder: Folder, manifest: Manifest, plan: Plan, on_commit: OnCommit) -> None:
+        self._folder = folder
+        self._manifest = manifest
+        self._plan = plan
+        self._on_commit = on_commit
+        self._open: dict[int, _OpenShard] = {}
+        self._closed: set[int] = set()
+        self._writers = ThreadPoolExecutor(WRITERS, "commit")
+        self._pending: deque[Future[None]] = deque()
+
+    def add(self, rows: pa.Table) -> None:
+        """Takes rows of one or more shards. Raises what a commit before raised."""
+        for shard in np.unique(rows["shard"].to_numpy()).tolist():
+            if shard in self._closed:
+                continue
+            part = rows.filter(pc.equal(rows["shard"], shard))
+            held = self._open.setdefault(shard, _OpenShard(self._plan.shard_rows(shard)))
+            held.add(part)
+            if held.is_complete:
+                del self._open[shard]
+                self._closed.add(shard)
+                self._submit(shard, held)
+
+    def close(self) -> None:
+        """Waits for every commit. Raises RunFailed where a shard never became complete."""
+        while self._pending:
+            self._pending.popleft().result()
+        self._writers.shutdown()
+        if self._open:
+            missing = {shard: int((~held.seen).sum()) for shard, held in sorted(self._open.items())[:5]}
+            raise RunFailed(
+                f"the engine ended and {len(self._open)} shards miss rows ({missing}); run it again to resume"
+            )
+
+    def _submit(self, shard: int, held: "_OpenShard") -> None:
+        while len(self._pending) >= BACKLOG or (self._pending and self._pending[0].done()):
+            self._pending.popleft().result()
+        self._pending.append(self._writers.submit(self._commit, shard, held))
+
+    def _commit(self, shard: int, held: "_OpenShard") -> None:
+        manifest = self._manifest.rows(shard)
+        table = join(manifest, held.ordered())
+        data = encode(table)
+        key = self._manifest.paths.predictions(shard)
+        try:
+            etag = self._folder.create(key, data)
+        except FileExistsError:
+            log.warning("%s was committed by another driver of this run; its rows stand", key)
+            data = self._folder.read(key)
+            table = pq.read_table(BytesIO(data))
+            entry = self._folder.head(key)
+            etag = entry.etag if entry else ""
+        self._on_commit(shard, Committed(key, table.num_rows, len(data), etag), table)
+
+
+class _OpenShard:
+    """The rows of a shard that have come so far."""
+
+    def __init__(self, rows: int) -> None:
+        self.seen: npt.NDArray[np.bool_] = np.zeros(rows, np.bool_)
+        self.tables: list[pa.Table] = []
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self.seen.all())
+
+    def add(self, rows: pa.Table) -> None:
+        """Drops rows that came before: a task that was lost after its rows were delivered runs again."""
+        numbers = rows["row"].to_numpy()
+        _, first = np.unique(numbers, return_index=True)
+        fresh = np.sort(first[~self.seen[numbers[first]]])
+        if len(fresh) < len(numbers):
+            rows, numbers = rows.take(pa.array(fresh)), numbers[fresh]
+        self.seen[numbers] = True
+        self.tables.append(rows)
+
+    def ordered(self) -> pa.Table:
+        return pa.concat_tables(self.tables).sort_by("row")
+
+
+def join(manifest: pa.Table, rows: pa.Table) -> pa.Table:
+    """The predictions of a shard: the contract's columns, in the contract's order."""
+    if not np.array_equal(rows["row"].to_numpy(), manifest["row"].to_numpy()):
+        raise RunFailed(f"the rows of shard {manifest['shard'][0]} do not match its manifest; report this as a bug")
+    hidden = {"shard", "row", "size", "etag", "offset"}
+    table = manifest.select([name for name in manifest.column_names if name not in hidden])
+    for name in rows.column_names:
+        if name not in hidden:
+            table = table.append_column(rows.schema.field(name), rows[name])
+    return table
+
+
+def encode(table: pa.Table) -> bytes:
+    buffer = BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()

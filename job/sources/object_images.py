@@ -1,0 +1,64 @@
+"""Images that are objects of their own: one URI, one read. Used by the files source and by Parquet's `uri_column`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+
+from job.errors import ImageError, StoreError
+from job.sources.read_ahead import ReadAhead
+from job.sources.source import Handle
+from job.stores.storage import Folder, is_bucket, open_folder, split_uri
+
+_THREADS = 32
+_AHEAD_BYTES = 64 << 20
+_GUESSED_BYTES = 256 << 10
+
+
+def read_objects(uris: Sequence[str], sizes: Sequence[int | None], max_bytes: int) -> Iterator[Handle]:
+    """A handle for each URI, in order. What lies in buckets is read ahead, in threads."""
+    opened = lru_cache(maxsize=32)(open_folder)
+    images = [partial(_read, opened, uri, size, max_bytes) for uri, size in zip(uris, sizes, strict=True)]
+    remote = [index for index, uri in enumerate(uris) if is_bucket(uri)]
+    if not remote:
+        yield from images
+        return
+    costs = [_GUESSED_BYTES if (size := sizes[index]) is None else min(size, max_bytes) for index in remote]
+    ahead = ReadAhead(lambda unit: images[remote[unit]](), costs, [1] * len(remote), _THREADS, _AHEAD_BYTES)
+    units = {index: unit for unit, index in enumerate(remote)}
+    try:
+        for index, image in enumerate(images):
+            yield partial(ahead.take, units[index]) if index in units else image
+    except GeneratorExit:
+        ahead.close()
+        raise
+
+
+def check_bytes(data: bytes, max_bytes: int) -> bytes:
+    """The same bytes. Raises ImageError where there are none or too many."""
+    check_size(len(data), max_bytes)
+    return data
+
+
+def check_size(size: int | None, max_bytes: int) -> None:
+    """Raises ImageError where an image of this many bytes is not to be read."""
+    if size == 0:
+        raise ImageError("empty", "it has no bytes")
+    if size is not None and size > max_bytes:
+        raise ImageError("too-large", f"{size:,} bytes are more than errors.max_bytes, {max_bytes:,}")
+
+
+def _read(opened: Callable[[str], Folder], uri: str, size: int | None, max_bytes: int) -> bytes:
+    if not uri.strip():
+        raise ImageError("missing", "the row names no image")
+    check_size(size, max_bytes)
+    try:
+        root, key = split_uri(uri)
+        folder = opened(root)
+        # Of an unknown size, one byte more than may be is enough to know.
+        data = folder.read(key) if size is not None else folder.read_range(key, 0, max_bytes + 1)
+    except FileNotFoundError:
+        raise ImageError("missing", "there is no such object") from None
+    except StoreError as error:
+        raise ImageError("unreadable", str(error)) from error
+    if size is None and len(data) > max_bytes:
+        raise ImageError("too-large", f"more than errors.max_bytes, {max_bytes:,} bytes")
+    return check_bytes(data, max_bytes)

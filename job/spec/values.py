@@ -1,0 +1,69 @@
+"""The values that a spec is made of, each with its own check: names, URIs, counts, shares, GPUs.
+
+`spec` gives them to its fields. A check raises ValueError with the way out; it knows no field and no other value.
+"""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+SCHEMES = ("s3", "gs", "az")
+
+_NAME_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"  # DNS-1035
+_NAME_CHARACTERS = 30
+_SMALLEST_SHARE = 0.0001
+
+
+def check_uri(uri: str) -> str:
+    """A store's URI or a local path; other schemes are refused, so that a spec cannot make a worker call anywhere."""
+    if not uri.strip():
+        raise ValueError("must not be empty")
+    scheme, separator, rest = uri.partition("://")
+    if not separator and uri.split(":")[0] in SCHEMES and ":" in uri:
+        raise ValueError("a store's URI has two slashes after the colon, such as s3://bucket/folder/")
+    if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        return uri
+    if scheme not in SCHEMES:
+        raise ValueError(f"unknown scheme {scheme}://; s3://, gs://, az:// and local paths are read")
+    user, at, bucket = rest.partition("/")[0].rpartition("@")
+    if at and user != "anonymous":
+        raise ValueError("only anonymous@ may stand before the bucket; credentials come from the environment")
+    if not bucket:
+        raise ValueError("names no bucket")
+    return uri
+
+
+def check_name(name: str) -> str:
+    if len(name) > _NAME_CHARACTERS or not re.fullmatch(_NAME_PATTERN, name):
+        raise ValueError(
+            "must be lower-case letters, digits and -, begin with a letter, not end with -, "
+            f"and have at most {_NAME_CHARACTERS} characters"
+        )
+    return name
+
+
+def check_gpus(gpus: float) -> float:
+    if gpus > 1 and not gpus.is_integer():  # Ray's rule: one GPU can be shared, more are whole
+        raise ValueError("must be at most 1 or a whole number; only one GPU can be shared")
+    if 0 < gpus < _SMALLEST_SHARE:
+        raise ValueError(f"must be 0 or at least {_SMALLEST_SHARE}; Ray counts no smaller share")
+    return gpus
+
+
+def check_version(version: Any) -> Any:
+    if type(version) is not int:  # true and 1.0 equal 1
+        raise ValueError("must be a whole number")
+    return version
+
+
+Uri = Annotated[str, AfterValidator(check_uri)]
+Name = Annotated[
+    str,
+    AfterValidator(check_name),
+    Field(json_schema_extra={"pattern": _NAME_PATTERN, "maxLength": _NAME_CHARACTERS}),
+]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
+Flag = Annotated[bool, Field(strict=True)]
+Gpus = Annotated[float, Field(strict=True, ge=0), AfterValidator(check_gpus)]

@@ -1,0 +1,188 @@
+"""The predict stage: a decoded table in, rows of predictions out. Pixels end here.
+
+Runs where a replica's model is: engines make one `PredictStage` a replica. Knows the columns of predictions; how a
+model computes is `job.models`' matter.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from job.errors import RunFailed
+from job.models.device import use_threads
+from job.models.load import load_predictor
+from job.models.predictor import Classifier, Detection, Detector
+from job.spec.spec import ModelSpec
+from job.stages.decoded import all_pixels, failed_rows, fixed_pixels
+
+# Arrow's memory is read-only, and torch says so of every view; nothing here writes.
+warnings.filterwarnings("ignore", message="The given (NumPy array|buffer) is not writable")
+
+_CARRIED = ("shard", "row", "error", "width", "height")
+_FIELDS = {
+    "classify": [
+        pa.field("label", pa.string()),
+        pa.field("label_index", pa.int32()),
+        pa.field("score", pa.float32()),
+        pa.field("top_labels", pa.list_(pa.string())),
+        pa.field("top_indices", pa.list_(pa.int32())),
+        pa.field("top_scores", pa.list_(pa.float32())),
+    ],
+    "detect": [
+        pa.field("boxes", pa.list_(pa.list_(pa.float32()))),
+        pa.field("labels", pa.list_(pa.string())),
+        pa.field("scores", pa.list_(pa.float32())),
+    ],
+}
+
+Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+
+def prediction_fields(task: str) -> list[pa.Field]:
+    """The columns that predictions have; all null where `error` is set."""
+    return _FIELDS[task]
+
+
+class PredictStage:
+    """One replica's model. Called by one thread at a time. Raises ModelError when made, RunFailed when called."""
+
+    def __init__(self, spec: ModelSpec, batch_size: int, device: str, threads: int) -> None:
+        self._spec = spec
+        self._batch_size = batch_size
+        self._device = torch.device(device)
+        self._threads = threads
+        self._predictor = load_predictor(spec, device, threads)
+        self._labels = pa.array(self._predictor.labels, pa.string())
+        self.precision: str = getattr(self._predictor, "precision", "its own")
+
+    def __call__(self, decoded: pa.Table) -> pa.Table:
+        use_threads(self._threads)
+        predict = self._classify if self._spec.task == "classify" else self._detect
+        schema = pa.schema([decoded.schema.field(name) for name in _CARRIED] + prediction_fields(self._spec.task))
+        rows = []
+        try:
+            with torch.inference_mode():
+                for batch in decoded.to_batches():
+                    columns = [*(batch[name] for name in _CARRIED), *predict(batch)]
+                    rows.append(pa.RecordBatch.from_arrays(columns, schema=schema))
+        except torch.OutOfMemoryError as error:
+            text = f"{self._spec.name} needs more than the memory of {self._device}"
+            raise RunFailed(f"{text}; make compute.batch_size smaller than {self._batch_size} ({error})") from error
+        return pa.Table.from_batches(rows, schema)
+
+    def _classify(self, decoded: pa.RecordBatch) -> list[pa.Array]:
+        failed = failed_rows(decoded)
+        predictor = cast(Classifier, self._predictor)
+        size = predictor.recipe.size
+        if size is None:
+            raise RunFailed(f"{self._spec.name}: its recipe no longer fixes a size")
+        pixels = fixed_pixels(decoded, size)
+        tops = [self._top(predictor, pixels[indices]) for indices in _batches(failed, self._batch_size)]
+        if not tops:
+            return [pa.nulls(decoded.num_rows, field.type) for field in prediction_fields("classify")]
+        # The only wait for the device: every batch was queued, and one transfer fetches all results.
+        scores_nk, indices_nk = (torch.cat(parts).cpu().numpy() for parts in zip(*tops, strict=True))
+        self._check_scores(scores_nk)
+        return self._classify_columns(failed, scores_nk, indices_nk)
+
+    def _top(self, predictor: Classifier, pixels_nhwc: npt.NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
+        count = len(pixels_nhwc)
+        images = torch.from_numpy(pixels_nhwc)
+        if self._spec.compile and count < self._batch_size:
+            # A compiled network is compiled anew for every size of batch; a filled one is cheaper.
+            images = torch.cat([images, images.new_zeros((self._batch_size - count, *images.shape[1:]))])
+        probabilities = predictor.predict(self._to_device(images))
+        expected = (len(images), len(self._labels))
+        if not isinstance(probabilities, torch.Tensor) or probabilities.shape != expected:
+            given = getattr(probabilities, "shape", type(probabilities).__name__)
+            raise RunFailed(f"{self._spec.name}: predict gave {given}; a tensor {expected} of probabilities is wanted")
+        top = probabilities[:count].float().topk(min(self._spec.top_k, len(self._labels)))
+        return top.values, top.indices
+
+    def _to_device(self, images: torch.Tensor) -> torch.Tensor:
+        if self._device.type != "cuda":
+            return images
+        return images.pin_memory().to(self._device, non_blocking=True)
+
+    def _classify_columns(self, failed: Flags, scores_nk: Floats, indices_nk: npt.NDArray[np.int64]) -> list[pa.Array]:
+        best, best_score = np.zeros(len(failed), np.int32), np.zeros(len(failed), np.float32)
+        best[~failed], best_score[~failed] = indices_nk[:, 0], scores_nk[:, 0]
+        indices = pa.array(best, pa.int32(), mask=failed)
+        kept = np.where(failed, 0, scores_nk.shape[1])
+        all_indices = pa.array(indices_nk.reshape(-1).astype(np.int32))
+        return [
+            self._labels.take(indices),
+            indices,
+            pa.array(best_score, mask=failed),
+            _lists(kept, self._labels.take(all_indices), failed),
+            _lists(kept, all_indices, failed),
+            _lists(kept, pa.array(scores_nk.reshape(-1)), failed),
+        ]
+
+    def _detect(self, decoded: pa.RecordBatch) -> list[pa.Array]:
+        failed = failed_rows(decoded)
+        predictor = cast(Detector, self._predictor)
+        images = all_pixels(decoded, predictor.recipe.size)
+        originals = list(zip(decoded["height"].to_pylist(), decoded["width"].to_pylist(), strict=True))
+        found: list[Detection] = []
+        for batch in _batches(failed, self._batch_size):
+            indices = np.arange(decoded.num_rows)[batch]
+            inputs = [self._to_device(torch.from_numpy(images[index])) for index in indices]
+            detections = predictor.predict(inputs, [originals[index] for index in indices])
+            if len(detections) != len(inputs):
+                given = f"{len(detections)} detections for {len(inputs)} images"
+                raise RunFailed(f"{self._spec.name}: predict gave {given}")
+            found += [Detection(*detection) for detection in detections]
+        return self._detect_columns(failed, found)
+
+    def _detect_columns(self, failed: Flags, found: Sequence[Detection]) -> list[pa.Array]:
+        counts = np.array([len(detection.scores) for detection in found], np.int64)
+        scores = _fetch([detection.scores for detection in found], np.float32)
+        labels = _fetch([detection.labels for detection in found], np.int32)
+        boxes = _fetch([detection.boxes.reshape(-1, 4) for detection in found], np.float32).reshape(-1, 4)
+        image = np.repeat(np.arange(len(found)), counts)
+        self._check_scores(scores)
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(self._labels):
+            raise RunFailed(f"{self._spec.name}: predict gave label {labels.max()}; there are {len(self._labels)}")
+        # By image, the surest first.
+        order = np.lexsort((-scores, image))
+        order = order[scores[order] >= np.float32(self._spec.score_threshold)]
+        kept = np.zeros(len(failed), np.int64)
+        kept[~failed] = np.bincount(image[order], minlength=len(found))
+        fours = _lists(np.full(len(order), 4), pa.array(boxes[order].reshape(-1)), np.zeros(len(order), np.bool_))
+        return [
+            _lists(kept, fours, failed),
+            _lists(kept, self._labels.take(pa.array(labels[order])), failed),
+            _lists(kept, pa.array(scores[order]), failed),
+        ]
+
+    def _check_scores(self, scores: Floats) -> None:
+        if np.isnan(scores).any():
+            raise RunFailed(f"{self._spec.name} gave scores that are not numbers; try model.precision: float32")
+
+
+def _batches(failed: Flags, batch_size: int) -> Iterator[slice | npt.NDArray[np.int64]]:
+    """The rows that did not fail, so many at once: a slice, which copies nothing, where none between them did."""
+    decoded = np.flatnonzero(~failed)
+    for start in range(0, len(decoded), batch_size):
+        rows = decoded[start : start + batch_size]
+        first, last = int(rows[0]), int(rows[-1])
+        yield slice(first, last + 1) if last - first + 1 == len(rows) else rows
+
+
+def _fetch(parts: Sequence[torch.Tensor], dtype: type[np.generic]) -> npt.NDArray[Any]:
+    if not parts:
+        return np.empty(0, dtype)
+    return torch.cat([part.float() if part.is_floating_point() else part for part in parts]).cpu().numpy().astype(dtype)
+
+
+def _lists(counts: npt.NDArray[np.int64], values: pa.Array, failed: Flags) -> pa.Array:
+    """A list of `counts[i]` values a row, null for a failed one."""
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(failed))

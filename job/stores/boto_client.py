@@ -1,0 +1,184 @@
+"""S3 requests through boto3, for listings and for keys that obstore cannot send. Loading it takes a third of a second.
+
+Its own parser would take 65 µs a key of a listing; taking the objects out before it runs leaves 10 to 20.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree
+
+import boto3
+import botocore.session
+import pyarrow as pa
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    ParamValidationError,
+    ResponseStreamingError,
+)
+
+from job.errors import StoreError
+from job.stores.folder import Entry, listing
+from job.stores.obstore_client import access_denied
+from job.stores.retry import RetryPolicy, TransientError, retry
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def open_session() -> boto3.Session:
+    """A session of the environment as it is now; they share the loader, which saves a tenth of a second each."""
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _loader())
+    return boto3.Session(botocore_session=session)
+
+
+def open_client(
+    session: boto3.Session,
+    policy: RetryPolicy,
+    anonymous: bool = False,
+    endpoint: str | None = None,
+    region: str | None = None,
+) -> "S3Client":
+    """A client that tries once; endpoint and region are boto3's own findings where none are given."""
+    config = Config(
+        connect_timeout=policy.request_timeout_s,
+        read_timeout=policy.request_timeout_s,
+        retries={"total_max_attempts": 1},
+        request_checksum_calculation="when_required",  # S3's look-alikes refuse the newer checksums
+        response_checksum_validation="when_required",
+        s3={"addressing_style": "path"} if endpoint else None,
+        signature_version=UNSIGNED if anonymous else None,
+    )
+    region = region or session.region_name or "us-east-1"
+    client = session.client("s3", region_name=region, endpoint_url=endpoint, config=config)
+    client.meta.events.register("before-parse.s3.ListObjectsV2", _parse_listing)
+    return client
+
+
+@lru_cache(maxsize=1)
+def _loader() -> Any:
+    return botocore.session.get_session().get_component("data_loader")
+
+
+class BotoObjects:
+    """One bucket's requests, by whole key, each tried once; `list` and `folders` alone have their own retries."""
+
+    def __init__(self, client: "S3Client", bucket: str, root: str, policy: RetryPolicy) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._root = root
+        self._policy = policy
+
+    def get(self, key: str) -> bytes:
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except Exception as error:
+            raise self._translate(error, key) from error
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{start + length - 1}")
+            return answer["Body"].read()
+        except Exception as error:
+            if isinstance(error, ClientError) and _status(error) == 416:
+                return b""
+            raise self._translate(error, key) from error
+
+    def head(self, key: str) -> Entry:
+        try:
+            answer = self._client.head_object(Bucket=self._bucket, Key=key)
+        except Exception as error:
+            raise self._translate(error, key) from error
+        return Entry(key, answer["ContentLength"], answer["ETag"])
+
+    def put(self, key: str, data: bytes, create: bool) -> str:
+        try:
+            if create:
+                return self._client.put_object(Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*")["ETag"]
+            return self._client.put_object(Bucket=self._bucket, Key=key, Body=data)["ETag"]
+        except Exception as error:
+            raise self._translate(error, key) from error
+
+    def list(self, prefix: str) -> Iterator[pa.Table]:
+        for answer in self._pages(prefix, {}):
+            if answer["Rows"].num_rows:
+                yield answer["Rows"]
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        pages = self._pages(prefix, {"Delimiter": "/"})
+        return [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
+
+    def delete(self, key: str) -> None:
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+        except Exception as error:
+            raise self._translate(error, key) from error
+
+    def _pages(self, prefix: str, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        query = {"Bucket": self._bucket, "Prefix": prefix, **options}
+        while True:
+            answer = retry(self._policy, f"listing {self._root}/{prefix}", lambda: self._list_page(prefix, query))
+            yield answer
+            if not answer.get("IsTruncated"):
+                return
+            query["ContinuationToken"] = answer["NextContinuationToken"]
+
+    def _list_page(self, prefix: str, query: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return dict(self._client.list_objects_v2(**query))
+        except Exception as error:
+            translated = self._translate(error, prefix)
+            raise translated if isinstance(translated, TransientError) else StoreError(str(translated)) from error
+
+    def _translate(self, error: Exception, key: str) -> Exception:
+        uri = f"{self._root}/{key}"
+        if isinstance(error, ClientError):
+            return _translate_answer(error, uri)
+        if isinstance(error, (HTTPClientError, ResponseStreamingError)):
+            return TransientError(str(error))
+        if isinstance(error, BotoCoreError) and not isinstance(error, ParamValidationError):
+            return StoreError(f"{uri}: {error}; check the credentials and the endpoint")
+        return StoreError(f"{uri}: {error}")
+
+
+def _translate_answer(error: ClientError, uri: str) -> Exception:
+    status = _status(error)
+    code = error.response.get("Error", {}).get("Code", "")
+    if code == "NoSuchBucket":
+        return StoreError(f"{uri}: there is no such bucket")
+    if status == 404:
+        return FileNotFoundError(f"{uri}: no such object")
+    if status == 412:
+        return FileExistsError(f"{uri} exists already")
+    if status in (401, 403):
+        return access_denied(uri, str(error))
+    if status >= 500 or status in (408, 409, 429):
+        return TransientError(str(error))
+    return StoreError(f"{uri}: {error}")
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+
+
+def _parse_listing(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    """Take the objects out of a listing's XML before botocore parses it, and hand them over as a table, `Rows`."""
+    if response_dict["status_code"] != 200:
+        return
+    root = ElementTree.fromstring(response_dict["body"])  # noqa: S314 - as botocore does; expat bounds entities
+    namespace = root.tag[: root.tag.find("}") + 1]
+    names = [namespace + name for name in ("Key", "Size", "ETag")]
+    found = root.findall(namespace + "Contents")
+    keys, sizes, etags = ([item.findtext(name, "") for item in found] for name in names)
+    if root.findtext(namespace + "EncodingType") == "url":
+        keys = [unquote_plus(key) for key in keys]
+    for item in found:
+        root.remove(item)
+    customized_response_dict["Rows"] = listing(list(zip(keys, map(int, sizes), etags, strict=True)))
+    response_dict["body"] = ElementTree.tostring(root)

@@ -1,0 +1,45 @@
+"""`tench list`: the runs of a namespace with their outcome."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from rich.console import Console
+from rich.measure import Measurement
+
+from scripts.launcher.cluster.kube import Kube
+from scripts.launcher.watch.cluster_run import Run
+from scripts.launcher.watch.run_folder import RunFolder
+from scripts.launcher.watch.screen import list_table
+from scripts.launcher.watch.snapshot import brief
+from scripts.launcher.watch.status import Status
+
+READERS = 8
+
+
+def run(kube: Kube, as_json: bool) -> None:
+    """Prints a table on stdout, or with `as_json` a list."""
+
+    def look(found: Run) -> Status:
+        return brief(found, RunFolder(found.paths), kube.namespace)
+
+    with ThreadPoolExecutor(READERS) as readers:
+        statuses = list(readers.map(look, map(Run.of, kube.rayjobs())))
+    if as_json:
+        print(f"[{', '.join(status.model_dump_json() for status in statuses)}]")
+        return
+    to_person = Console(stderr=True)
+    if not statuses:
+        to_person.print(f"no runs in the namespace {kube.namespace}", highlight=False, markup=False)
+        return
+    _print_whole(statuses)
+    for note in dict.fromkeys(note for status in statuses for note in status.notes):
+        to_person.print(note, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_whole(statuses: list[Status]) -> None:
+    """A file or a pipe gets whole lines, however wide."""
+    console, table = Console(), list_table(statuses)
+    if not console.is_terminal:
+        console.width = max(
+            console.width, Measurement.get(console, console.options.update(width=10_000), table).maximum
+        )
+    console.print(table)

@@ -1,0 +1,88 @@
+"""`tench logs`: the driver's log and the pods' by name, followed; from the run's folder once the pods are gone."""
+
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+
+from job.errors import Interrupted, UsageError
+from job.terminal.spelling import did_you_mean
+from scripts.launcher.cluster.kube import Kube
+from scripts.launcher.cluster.target import Target
+from scripts.launcher.watch.cluster_run import Run, find_run, is_folder, run_of_folder
+from scripts.launcher.watch.live_log import DriverLog
+from scripts.launcher.watch.pod_states import Pod, role_of
+from scripts.launcher.watch.snapshot import Snapshots
+
+CONTAINERS = {"submitter": "ray-job-submitter"}
+
+
+def run(
+    target: Target, word: str, pods: Sequence[str], all_workers: bool, follow: bool, tail_lines: int | None
+) -> None:
+    """Prints the log on stdout. Raises UsageError where there is none. `word` may be a run's folder."""
+    try:
+        if is_folder(word):
+            _print_driver(None, run_of_folder(word), False, tail_lines)
+            return
+        kube = target.kube()
+        found = find_run(kube, word)
+        if pods or all_workers:
+            _print_pods(kube, _chosen(kube, found, pods), follow, tail_lines)
+        else:
+            _print_driver(kube, found, follow, tail_lines)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped following; the run goes on") from None
+
+
+def _print_driver(kube: Kube | None, found: Run, follow: bool, tail_lines: int | None) -> None:
+    console = Console(stderr=True)
+    log = DriverLog(kube, found, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+    if not follow or tail_lines is not None:
+        lines = b"".join(log.once()).splitlines(keepends=True)
+        _write(lines if tail_lines is None else lines[len(lines) - min(tail_lines, len(lines)) :])
+    if follow:
+        _write(log.follow())
+
+
+def _write(chunks: Iterable[bytes]) -> None:
+    for chunk in chunks:
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+
+
+def _chosen(kube: Kube, found: Run, names: Sequence[str]) -> list[Pod]:
+    """Those of the names, else every worker. Raises UsageError."""
+    pods = Snapshots(kube).pods(found)
+    by_name = {pod["metadata"]["name"]: pod for pod in pods}
+    for name in names:
+        if name not in by_name:
+            there = ", ".join(by_name) or "none any more"
+            raise UsageError(f"{found.run_id} has no pod {name!r}{did_you_mean(name, by_name)}; it has: {there}")
+    chosen = [by_name[name] for name in names] or [pod for pod in pods if role_of(pod) in ("worker", "decoder")]
+    if not chosen:
+        raise UsageError(f"{found.run_id} has no workers now; the driver's log is kept: tench logs {found.run_id}")
+    return chosen
+
+
+def _print_pods(kube: Kube, pods: Sequence[Pod], follow: bool, tail_lines: int | None) -> None:
+    """Each line after its pod's name where there are several."""
+    lock, width = threading.Lock(), max(len(pod["metadata"]["name"]) for pod in pods)
+
+    def copy(pod: Pod) -> None:
+        name, role = pod["metadata"]["name"], role_of(pod)
+        for line in kube.pod_log(name, CONTAINERS.get(role, f"ray-{role}"), tail_lines, follow):
+            with lock:
+                print(f"{name:{width}} {line}" if len(pods) > 1 else line, flush=True)
+
+    if len(pods) == 1 or not follow:
+        for pod in pods:
+            copy(pod)
+        return
+    threads = [threading.Thread(target=copy, args=(pod,), daemon=True) for pod in pods]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(1.0)  # in turns, so that Ctrl-C is heard

@@ -1,0 +1,120 @@
+"""`tench submit`: a run on a cluster: plan, confirm, `helm install`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from job.spec.spec_file import load_spec
+from scripts.launcher.cluster.release import differing
+from scripts.launcher.cluster.target import Target
+from scripts.launcher.commands.watch import to_end
+from scripts.launcher.submit.proposal import Draft, draft, propose
+from scripts.launcher.submit.question import is_confirmed
+from scripts.launcher.submit.removal import remove, wait_until_gone
+from scripts.launcher.watch.cluster_run import Run
+from scripts.launcher.watch.phase import phase_of
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the options say beside the target."""
+
+    images_per_second: float | None
+    yes: bool
+    force: bool
+    dry_run: bool
+    upgrade: bool
+    watch: bool
+    as_json: bool
+
+
+def run(spec_path: str, run_id: str | None, target: Target, wishes: Wishes) -> None:
+    """Prints the run id on stdout, and watches the run where that is wished.
+
+    Raises UsageError, PreflightError, and nothing is started then; as a watcher, RunFailed and Interrupted.
+    """
+    console = Console(stderr=True)
+    drafted = draft(load_spec(spec_path), run_id, target)
+    if wishes.dry_run:
+        print(drafted.release.manifest, end="")
+    elif _submit(drafted, wishes, console) and wishes.watch:
+        to_end(drafted.kube, drafted.release.name)
+
+
+def _submit(drafted: Draft, wishes: Wishes, console: Console) -> bool:
+    """Whether there is something to watch."""
+    there = _under_way(drafted)
+    if there and not wishes.upgrade:
+        _say(console, *_there_already(drafted, there))
+        _print(drafted, "there already", wishes)
+        return True
+    if drafted.is_complete:
+        uri = drafted.release.paths.uri
+        _say(console, f"{drafted.release.name} is complete, and there is nothing to do: tench collect {uri}")
+        _print(drafted, "complete", wishes)
+        return False
+    proposal = propose(drafted, wishes.images_per_second, console)
+    proposal.show(console)
+    proposal.check(wishes.force)
+    if not is_confirmed(f"submit {drafted.release.name}?", wishes.yes, default=True):
+        _say(console, "nothing was started")
+        return False
+    state = _upgrade(drafted) if there else _install(drafted)
+    _say(console, *_how_to_come_back(drafted))
+    _print(drafted, state, wishes)
+    return True
+
+
+def _under_way(drafted: Draft) -> Run | None:
+    """The RayJob of this run that has not ended, whoever made it."""
+    runs = map(Run.of, drafted.kube.rayjobs(drafted.release.name))
+    return next((each for each in runs if not phase_of(each).ended), None)
+
+
+def _there_already(drafted: Draft, there: Run) -> Sequence[str]:
+    """It goes on as it is; what an upgrade would change is said."""
+    name = drafted.release.name
+    lines = [f"{name} is there already, {phase_of(there)}, as RayJob {there.name}"]
+    if there.release != name:
+        return [*lines, f"it belongs to the release {there.release}, made with helm itself"]
+    if kinds := differing(drafted.release, drafted.helm.manifest(name)):
+        lines.append(
+            f"these values would change its {', '.join(kinds)}; --upgrade does, and the run goes on from there"
+        )
+    return lines
+
+
+def _install(drafted: Draft) -> str:
+    """What ended goes first, as does half an install; its rows stay, and the new RayJob goes on from them."""
+    name, kube, helm = drafted.release.name, drafted.kube, drafted.helm
+    ended = [Run.of(each) for each in kube.rayjobs(name)]
+    for each in ended:
+        remove(kube, helm, each)
+        wait_until_gone(kube, each)  # the new one may have its name
+    if helm.status(name) is not None:
+        helm.uninstall(name)
+    helm.install(name, drafted.release.values)
+    return "submitted again" if ended else "submitted"
+
+
+def _upgrade(drafted: Draft) -> str:
+    drafted.helm.upgrade(drafted.release.name, drafted.release.values)
+    return "upgraded"
+
+
+def _how_to_come_back(drafted: Draft) -> list[str]:
+    name, where = drafted.release.name, f" -n {drafted.kube.namespace}"
+    return [f"watch it: tench watch {name}{where}", f"stop it: tench cancel {name}{where}"]
+
+
+def _print(drafted: Draft, state: str, wishes: Wishes) -> None:
+    name, uri = drafted.release.name, drafted.release.paths.uri
+    found = {"run_id": name, "run_uri": uri, "namespace": drafted.kube.namespace, "state": state}
+    print(json.dumps(found) if wishes.as_json else name, flush=True)
+
+
+def _say(console: Console, *lines: str) -> None:
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

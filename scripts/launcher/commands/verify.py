@@ -1,0 +1,17 @@
+"""`tench verify`: does a finished run hold every image once."""
+
+import sys
+
+from job.results.verify import verify
+from scripts.launcher.cluster.target import Target
+from scripts.launcher.watch.cluster_run import folder_uri
+
+
+def run(target: Target, word: str, as_json: bool) -> None:
+    """Prints the run's folder on stdout, or with `as_json` the counts. Raises RunFailed."""
+    found = verify(folder_uri(word, target.kube))
+    print(
+        f"{found.rows:,} rows in {found.files:,} files, each once and in order; {found.failed:,} failed",
+        file=sys.stderr,
+    )
+    print(found.model_dump_json() if as_json else found.uri)

@@ -1,0 +1,26 @@
+"""`tench watch`: a run until it ends, and with its exit code."""
+
+from rich.console import Console
+
+from job.errors import RunFailed
+from scripts.launcher.cluster.kube import Kube
+from scripts.launcher.watch.cluster_run import find_run
+from scripts.launcher.watch.status import Phase, Status
+from scripts.launcher.watch.watcher import watch
+
+ENDED = {Phase.FAILED: "failed", Phase.STOPPED: "was stopped"}
+
+
+def run(kube: Kube, word: str, timeout_s: float | None) -> None:
+    """Prints the run's folder on stdout. Raises as `to_end` does."""
+    print(to_end(kube, word, timeout_s).folder)
+
+
+def to_end(kube: Kube, word: str, timeout_s: float | None = None) -> Status:
+    """Shows a run until it has ended, on stderr. Raises RunFailed, StillRunning and Interrupted."""
+    status = watch(kube, find_run(kube, word), timeout_s, Console(stderr=True))
+    if status.exit_code:
+        words = [status.message, *(reason.text for reason in status.reasons)]
+        said = ": ".join(word for word in words if word)
+        raise RunFailed(f"run {status.run_id} {ENDED.get(status.phase, 'is unfinished')}{': ' + said if said else ''}")
+    return status

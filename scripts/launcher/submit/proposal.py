@@ -1,0 +1,131 @@
+"""The proposal: what a submit would do. `tench plan` shows it, `tench submit` goes on from it; nothing is started."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from job.errors import PreflightError, SourceError, StoreError
+from job.plan.paths import RunPaths
+from job.plan.plan import check_unchanged, load_plan
+from job.preview import Survey, survey
+from job.spec.spec import JobSpec
+from job.stores.storage import is_bucket, open_folder
+from job.terminal.wording import counted
+from scripts.launcher.cluster.helm import Helm
+from scripts.launcher.cluster.kube import Kube
+from scripts.launcher.cluster.release import Release, render_release
+from scripts.launcher.cluster.target import Target
+from scripts.launcher.commands.plan import survey_to_table
+from scripts.launcher.preflight.checks import check_run
+from scripts.launcher.preflight.estimate import Estimate, Measured, estimate, measure
+from scripts.launcher.preflight.finding import Finding, error, warning
+from scripts.launcher.preflight.operator import find_operator
+from scripts.launcher.preflight.pod_groups import pod_groups
+
+STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A release rendered for the operator that the cluster has."""
+
+    kube: Kube
+    helm: Helm
+    release: Release
+    operator: Finding
+    is_complete: bool
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A draft, and what the source, the store and the cluster say of it."""
+
+    draft: Draft
+    survey: Survey | None
+    findings: Sequence[Finding]
+    estimate: Estimate
+
+    @property
+    def errors(self) -> list[Finding]:
+        return [each for each in self.findings if each.level == "error"]
+
+    def check(self, force: bool) -> None:
+        """Raises PreflightError where something would make the run hang or fail, unless that is wanted."""
+        if self.errors and not force:
+            problems = counted(len(self.errors), "problem")
+            raise PreflightError(
+                f"{problems} that would make the run hang or fail; nothing was started. --force goes on"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """As `tench plan -o json` prints it below `cluster`."""
+        return {
+            "context": self.draft.kube.context,
+            "namespace": self.draft.kube.namespace,
+            "findings": [each.model_dump() for each in self.findings],
+            "estimate": self.estimate.model_dump(),
+        }
+
+    def show(self, console: Console) -> None:
+        if self.survey:
+            console.print(survey_to_table(self.survey))
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        kube = self.draft.kube
+        table.add_row(Text("cluster", "bold"), Text(f"{kube.context or 'of this pod'}, namespace {kube.namespace}"))
+        for each in self.findings:
+            table.add_row(Text(each.level, STYLES[each.level]), Text(f"{each.what}: {each.text}"))
+        table.add_row(Text("asks for", "bold"), Text(self.estimate.line()))
+        console.print(table)
+
+
+def draft(spec: JobSpec, run_id: str | None, target: Target) -> Draft:
+    """Asks the cluster for its operator alone. Raises UsageError for wrong values, PreflightError without a cluster."""
+    kube = target.kube()
+    helm = target.helm(kube)
+    operator = find_operator(kube)
+    # Before the user's values, so that theirs go before it.
+    release = render_release(helm, spec, run_id, replace(target.values(), defaults=operator.values))
+    return Draft(kube, helm, release, operator.finding, _is_complete(release))
+
+
+def _is_complete(release: Release) -> bool:
+    """Raises PlanChanged where the run id belongs to another plan."""
+    try:
+        folder = open_folder(release.paths.uri)
+        if plan := load_plan(folder):
+            check_unchanged(plan, release.spec)
+        return folder.head(RunPaths.success) is not None
+    except StoreError:  # which the survey will tell
+        return False
+
+
+def propose(drafted: Draft, images_per_second: float | None, console: Console) -> Proposal:
+    """Lists the source and looks at everything the run needs. Raises Unreachable, PlanChanged."""
+    spec, run_id = drafted.release.spec, drafted.release.paths.run_id
+    with console.status("listing the source"):
+        found, problems = _survey(spec, run_id)
+    with console.status("looking at the cluster"):
+        findings = [drafted.operator, *problems, *check_run(drafted.kube, drafted.release)]
+    given = Measured(images_per_second=images_per_second, source="as given") if images_per_second else None
+    images = found.images - found.skipped_images if found else None
+    groups = pod_groups(drafted.release.rayjob)
+    return Proposal(drafted, found, findings, estimate(spec, groups, images, given or measure(spec, run_id)))
+
+
+def _survey(spec: JobSpec, run_id: str) -> tuple[Survey | None, list[Finding]]:
+    if not (is_bucket(spec.source.uri) and is_bucket(spec.output.uri)):
+        return None, [
+            warning("source", "a path in the pods is not looked at from here; a volume must be mounted there")
+        ]
+    try:
+        return survey(spec, run_id), []
+    except SourceError as problem:
+        return None, [error("source", str(problem))]
+    except StoreError as problem:
+        return None, [error("source", f"{problem}; mend that, or --force where the pods have other credentials")]

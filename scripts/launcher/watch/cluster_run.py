@@ -1,0 +1,114 @@
+"""A run as the cluster knows it: one RayJob of the chart, found by any of its names."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from job.errors import UsageError
+from job.plan.paths import RAY_LOGS, RunPaths, ray_driver_log
+from job.terminal.spelling import did_you_mean
+from scripts.launcher.cluster.kube import Kube
+
+
+@dataclass(frozen=True)
+class Run:
+    """One RayJob's JSON, by the names of its parts; of a folder alone, `document` is empty."""
+
+    document: dict[str, Any]
+    paths: RunPaths
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> "Run":
+        metadata = document["metadata"]
+        output_uri = (metadata.get("annotations") or {}).get("tench/output-uri", "")
+        return cls(document, RunPaths(output_uri, (metadata.get("labels") or {}).get("tench/run-id", metadata["name"])))
+
+    @property
+    def run_id(self) -> str:
+        return self.paths.run_id
+
+    @property
+    def name(self) -> str:
+        """The RayJob's."""
+        return str(self._metadata.get("name", ""))
+
+    @property
+    def release(self) -> str:
+        return str(self.labels.get("app.kubernetes.io/instance", ""))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return self._metadata.get("labels") or {}
+
+    @property
+    def uid(self) -> str:
+        return str(self._metadata.get("uid", ""))
+
+    @property
+    def created(self) -> str | None:
+        return self._metadata.get("creationTimestamp")
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return self.document.get("spec") or {}
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return self.document.get("status") or {}
+
+    @property
+    def warm_cluster(self) -> str | None:
+        """The cluster that stays, where the run uses one."""
+        return (self.spec.get("clusterSelector") or {}).get("ray.io/cluster")
+
+    @property
+    def raycluster(self) -> str:
+        """Of the current attempt; "" before there is one."""
+        return self.warm_cluster or str(self.status.get("rayClusterName") or "")
+
+    @property
+    def driver_log(self) -> str:
+        """Where the head keeps it; "" before the driver is submitted."""
+        job = self.status.get("jobId")
+        return f"{RAY_LOGS}/{ray_driver_log(job)}" if job else ""
+
+    @property
+    def pods_wanted(self) -> int:
+        """Head and workers; 0 where the cluster stays, which has its own."""
+        groups = (self.spec.get("rayClusterSpec") or {}).get("workerGroupSpecs") or []
+        return 0 if self.warm_cluster else 1 + sum(group.get("replicas", 0) for group in groups)
+
+    @property
+    def _metadata(self) -> dict[str, Any]:
+        return self.document.get("metadata") or {}
+
+
+def find_run(kube: Kube, word: str) -> Run:
+    """By run id, release or RayJob; the newest where several fit. Raises UsageError."""
+    runs = [Run.of(document) for document in kube.rayjobs()]
+    for run in runs:
+        if word in (run.run_id, run.release, run.name):
+            return run
+    names = sorted({name for run in runs for name in (run.run_id, run.release, run.name)})
+    hint = did_you_mean(word, names)
+    hint = hint or (
+        "; `tench list` shows those that are" if runs else "; it has none: is it the right one (-n, --context)?"
+    )
+    raise UsageError(f"no run {word!r} in the namespace {kube.namespace}{hint}")
+
+
+def is_folder(word: str) -> bool:
+    """Whether it is a run's folder rather than one of a run's names."""
+    return "/" in word or os.path.isdir(word)
+
+
+def folder_uri(word: str, connect: Callable[[], Kube]) -> str:
+    """The run's folder; a cluster is asked only where `word` is a name. Raises UsageError."""
+    return word if is_folder(word) else find_run(connect(), word).paths.uri
+
+
+def run_of_folder(uri: str) -> Run:
+    """A run of which the cluster knows nothing any more."""
+    output_uri, _, run_id = uri.rstrip("/").rpartition("/")
+    return Run({}, RunPaths(output_uri, run_id))

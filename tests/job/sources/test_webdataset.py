@@ -1,0 +1,425 @@
+"""The webdataset source: members grouped by name, labels beside them, images by range, none cut in silence."""
+
+import io
+import json
+import logging
+import tarfile
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sources import outcome, rows_of
+
+from job.errors import SourceError
+from job.sources.open_source import open_source
+from job.sources.tar import read_members
+from job.spec.spec import WebdatasetSource
+
+MAX_BYTES = 1_000_000
+FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
+
+
+def pack(members, form=tarfile.PAX_FORMAT):
+    """A tar of (name, bytes); None instead of bytes makes a folder."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.type = tarfile.DIRTYPE if data is None else tarfile.REGTYPE
+            info.size = len(data or b"")
+            archive.addfile(info, io.BytesIO(data or b""))
+    return buffer.getvalue()
+
+
+@pytest.fixture(params=["local", "s3"])
+def root(request, tmp_path):
+    """A place for archives, by its URI, and a function that writes one there."""
+    if request.param == "local":
+
+        def write(name, data):
+            path = tmp_path / "data" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+        return str(tmp_path / "data"), write
+    s3 = request.getfixturevalue("s3")
+    return f"{s3.anonymous_uri}/data", lambda name, data: s3.put(f"data/{name}", data)
+
+
+def source_of(uri, **spec):
+    return open_source(WebdatasetSource(kind="webdataset", uri=uri, **spec), MAX_BYTES)
+
+
+def test_each_sample_is_an_image_with_its_label(root):
+    uri, write = root
+    write("b.tar", pack([("x/9.png", b"nine"), ("x/9.cls", b"9\n")]))
+    write(
+        "a.tar",
+        pack(
+            [
+                ("1.cls", b"1"),
+                ("1.jpg", b"one"),
+                ("1.txt", b"a text"),
+                ("d/2.JPEG", b"two"),
+                ("d/2.json", b"{}"),
+                ("3.cls", b"3"),
+            ]
+        ),
+    )
+    source = source_of(uri, label_from=".cls")
+
+    rows = rows_of(source)
+
+    assert rows["uri"].to_pylist() == [f"{uri}/a.tar#1.jpg", f"{uri}/a.tar#d/2.JPEG", f"{uri}/b.tar#x/9.png"]
+    assert rows["size"].to_pylist() == [3, 3, 4]
+    assert rows["expected"].to_pylist() == ["1", None, "9"]
+    assert [handle() for handle in source.read(rows)] == [b"one", b"two", b"nine"]
+
+
+@pytest.mark.parametrize(
+    ("label_from", "data", "expected"),
+    [
+        (".cls", b" 12\n", "12"),
+        (".txt", "dögs and cats\n".encode(), "dögs and cats"),
+        (".json", b"7", "7"),
+        (".json", b'"tench"', "tench"),
+        (".json", b"null", None),
+        (".json:label", b'{"label": 3, "more": [1]}', "3"),
+        (".json:label", b'{"label": "tench"}', "tench"),
+        (".json:label", b"{}", None),
+        (".LABEL.cls", b"5", "5"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_labels_come_from_members_before_or_after_the_image(tmp_path, label_from, data, expected, first):
+    label = ("1" + label_from.partition(":")[0], data)
+    image = ("1.jpg", b"x")
+    (tmp_path / "a.tar").write_bytes(pack([label, image] if first else [image, label]))
+
+    rows = rows_of(source_of(str(tmp_path / "a.tar"), label_from=label_from))
+
+    assert rows["expected"].to_pylist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("label_from", "data", "text"),
+    [
+        (".json", b"{", r"1\.json"),
+        (".json", b"[1]", r"a label is a text or a number; name one of its keys as \.json:KEY"),
+        (".json:a", b"[1]", "holds no JSON object to take 'a' from"),
+        (".json:a", b'{"a": {}}', "name another key"),
+        (".cls", b"\xff", r"1\.cls"),
+        (".cls", b"x" * (1 << 21), "too many for a label"),
+    ],
+)
+def test_a_label_that_cannot_be_understood_is_named(tmp_path, label_from, data, text):
+    (tmp_path / "a.tar").write_bytes(pack([("1.jpg", b"x"), ("1" + label_from.partition(":")[0], data)]))
+
+    with pytest.raises(SourceError, match=rf"(?s)a\.tar.*{text}"):
+        rows_of(source_of(str(tmp_path), label_from=label_from))
+
+
+def test_labels_take_names_by_index(tmp_path):
+    (tmp_path / "a.tar").write_bytes(pack([("1.jpg", b"x"), ("1.cls", b"1"), ("2.jpg", b"x"), ("2.cls", b"9")]))
+    (tmp_path / "names.json").write_text(json.dumps(["tench", "springer"]))
+
+    rows = rows_of(source_of(str(tmp_path), label_from=".cls", label_names=str(tmp_path / "names.json")))
+
+    assert rows["expected"].to_pylist() == ["springer", "9"]
+
+
+def test_a_label_that_no_member_has_is_an_error(tmp_path):
+    (tmp_path / "a.tar").write_bytes(pack([("1.jpg", b"x"), ("1.txt", b"1")]))
+
+    with pytest.raises(SourceError, match=r"source\.label_from: no member ends with \.cls"):
+        rows_of(source_of(str(tmp_path), label_from=".cls"))
+
+
+def test_of_several_images_the_plain_one_counts(tmp_path, caplog):
+    members = [
+        "1.seg.png",
+        "1.jpg",
+        "1.png",
+        "2.0.jpg",
+        "2.1.jpg",
+        "3.jpg",
+        "3.seg.png",
+        ".hidden.jpg",
+        "README",
+        "d/._4.jpg",
+    ]
+    (tmp_path / "a.tar").write_bytes(pack([(name, name.encode()) for name in members]))
+
+    with caplog.at_level(logging.WARNING):
+        rows = rows_of(source_of(str(tmp_path)))
+
+    assert [uri.partition("#")[2] for uri in rows["uri"].to_pylist()] == ["1.jpg", "2.0.jpg", "3.jpg"]
+    assert "2 samples in 1 archives" in caplog.text
+
+
+def test_samples_without_an_image_are_left_out_with_one_warning(tmp_path, caplog):
+    for archive in "ab":
+        (tmp_path / f"{archive}.tar").write_bytes(pack([("1.cls", b"1"), ("2.jpg", b"x"), ("3.txt", b"3")]))
+
+    with caplog.at_level(logging.WARNING):
+        rows = rows_of(source_of(str(tmp_path)))
+
+    assert rows.num_rows == 2
+    assert [record.message for record in caplog.records] == [
+        f"4 samples in 2 archives at {tmp_path} have no image and are left out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [("", "0123"), ("shard-1.tar", "1"), ("shard-{0..2}.tar", "012"), ("*-3.tar", "3"), ("shard-?.tar", "0123")],
+)
+def test_an_archive_a_folder_a_glob_or_a_range(root, pattern, found):
+    uri, write = root
+    for number in range(4):
+        write(f"shard-{number}.tar", pack([("x.jpg", str(number).encode())]))
+    source = source_of(f"{uri}/{pattern}")
+
+    assert [handle() for handle in source.read(rows_of(source))] == [number.encode() for number in found]
+
+
+def test_numbers_of_a_range_keep_their_zeros_and_must_all_be_there(root):
+    uri, write = root
+    for number in (8, 9, 10):
+        write(f"{number:03d}.tar", pack([("x.jpg", str(number).encode())]))
+
+    assert rows_of(source_of(f"{uri}/{{008..010}}.tar")).num_rows == 3
+    with pytest.raises(SourceError, match=r"nothing at .*/011\.tar"):
+        rows_of(source_of(f"{uri}/{{008..011}}.tar"))
+    with pytest.raises(SourceError, match="runs backwards"):
+        rows_of(source_of(f"{uri}/{{3..1}}.tar"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (lambda tar: tar[:4_000], r"cut short: '2\.jpg' ends"),
+        (lambda tar: tar[: 512 + 2_048 + 200], "cut short at byte 2,560"),
+        (lambda tar: tar[: 2 * (512 + 2_048)], "cut short at byte 5,120: the archive has no end mark"),
+        (lambda tar: tar[:2_560] + b"\xff" * 512 + tar[3_072:], "damaged at byte 2,560"),
+        (lambda tar: b"not a tar " * 100, "it is not a tar"),
+        (lambda tar: b"", "it is empty"),
+        (lambda tar: b"\x1f\x8b" + tar, "compressed with gzip"),
+        (lambda tar: b"\x28\xb5\x2f\xfd" + tar, "compressed with zstd"),
+    ],
+)
+def test_a_damaged_archive_is_an_error_and_never_a_shorter_one(root, damage, text):
+    uri, write = root
+    tar = pack([("1.jpg", b"x" * 2_000), ("2.jpg", b"y" * 2_000)])
+    write("a.tar", pack([("0.jpg", b"x")]))
+    write("b.tar", damage(tar))
+
+    with pytest.raises(SourceError, match=rf"b\.tar: .*{text}"):
+        rows_of(source_of(uri))
+
+
+def test_no_archives_and_no_images_are_errors(root):
+    uri, write = root
+    with pytest.raises(SourceError, match="nothing at"):
+        rows_of(source_of(uri))
+
+    write("a.tar.gz", b"x")
+    with pytest.raises(SourceError, match=r"none of the 1 objects .* ends with \.tar"):
+        rows_of(source_of(uri))
+
+    write("a.tar", pack([("1.txt", b"x")]))
+    with pytest.raises(SourceError, match="no images in 1 archives"):
+        rows_of(source_of(uri))
+
+
+def test_each_bad_member_is_a_kind_of_its_own(s3):
+    members = [("1.jpg", b"good"), ("2.jpg", b""), ("3.jpg", b"x" * (MAX_BYTES + 1)), ("4.jpg", b"good")]
+    for name in "ab":
+        s3.put(f"{name}.tar", pack(members))
+    source = source_of(s3.uri)
+    rows = rows_of(source)
+    s3.delete("b.tar")
+
+    found = [outcome(handle) for handle in source.read(rows)]
+
+    assert found == [b"good", "empty", "too-large", b"good", "missing", "empty", "too-large", "missing"]
+
+
+def test_an_archive_that_was_replaced_gives_no_wrong_image(s3):
+    s3.put("a.tar", pack([("1.jpg", b"x" * 5_000), ("2.jpg", b"y")]))
+    source = source_of(s3.uri)
+    rows = rows_of(source)
+    s3.put("a.tar", pack([("0.jpg", b"z" * 20_000), ("1.jpg", b"x")]))
+
+    assert [outcome(handle) for handle in source.read(rows)] == ["unreadable", "unreadable"]
+
+
+def test_neighbours_are_read_in_one_request_and_large_gaps_are_not(flaky, s3):
+    members = [(f"{number:03d}.jpg", bytes([number]) * 10_000) for number in range(100)]
+    members.insert(50, ("skipped.bin", b"0" * 3_000_000))
+    s3.put("a.tar", pack(members))
+    source = source_of(s3.uri)
+    rows = rows_of(source)
+    flaky.requests.clear()
+    flaky.sent = 0
+
+    assert [handle() for handle in source.read(rows)] == [bytes([number]) * 10_000 for number in range(100)]
+    assert flaky.requests["GET"] == 2
+    assert flaky.sent < 1_200_000
+
+
+def test_listing_skips_over_large_members(flaky, s3):
+    s3.put("a.tar", pack([(f"{number}.jpg", b"x" * 12_000_000) for number in range(3)]))
+    source = open_source(WebdatasetSource(kind="webdataset", uri=f"{s3.uri}/a.tar"), 1 << 30)
+    flaky.sent = 0
+
+    rows = rows_of(source)
+
+    assert rows.num_rows == 3
+    assert flaky.sent < 18_000_000
+
+
+def test_it_outlasts_a_store_that_fails_for_a_while(flaky, s3):
+    for name in "ab":
+        s3.put(f"{name}.tar", pack([(f"{number}.jpg", f"{name}{number}".encode() * 1_000) for number in range(30)]))
+    source = source_of(s3.uri)
+    flaky.fail(503, "reset", "cut")
+    rows = rows_of(source)
+    flaky.fail(*["cut", 500, "reset"])
+
+    expected = [f"{name}{number}".encode() * 1_000 for name in "ab" for number in range(30)]
+    assert [handle() for handle in source.read(rows)] == expected
+
+
+def test_a_limit_ends_the_listing_early(flaky, s3):
+    for number in range(30):
+        s3.put(f"{number:02d}.tar", pack([(f"{image}.jpg", b"x") for image in range(10)]))
+
+    rows = rows_of(source_of(s3.uri, limit=12))
+
+    assert [uri.rpartition("/")[2] for uri in rows["uri"].to_pylist()] == [
+        *(f"00.tar#{image}.jpg" for image in range(10)),
+        "01.tar#0.jpg",
+        "01.tar#1.jpg",
+    ]
+    assert flaky.requests["GET"] < 15
+
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=60).filter(
+    lambda name: name.strip(". ")
+)
+member_names = st.tuples(
+    st.sampled_from(["", "d/", "./", "very/" + "long/" * 30]),
+    names,
+    st.sampled_from([".jpg", ".cls", ".png", "", ".a.jpg"]),
+).map("".join)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    names=st.lists(member_names, unique=True, max_size=12),
+    sizes=st.lists(st.sampled_from([0, 1, 511, 512, 513, 5_000]), min_size=12, max_size=12),
+    folders=st.lists(st.booleans(), min_size=12, max_size=12),
+    form=st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
+)
+def test_members_are_those_that_tarfile_finds(names, sizes, folders, form):
+    members = [
+        (name, None if folder else bytes([number + 1]) * size)
+        for number, (name, size, folder) in enumerate(zip(names, sizes, folders, strict=False))
+    ]
+    data = pack(members, form)
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+        expected = [(info.name, info.offset_data, info.size) for info in archive if info.isreg()]
+
+    found = list(read_members(io.BytesIO(data), len(data), "x.tar"))
+
+    assert [(member.name, member.offset, member.size) for member in found] == expected
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_large_sizes_links_and_owners_are_understood(form):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form, pax_headers={"comment": "all"}) as archive:
+        for name, kind in [
+            ("a.jpg", tarfile.REGTYPE),
+            ("b.jpg", tarfile.LNKTYPE),
+            ("c", tarfile.SYMTYPE),
+            ("d.jpg", tarfile.REGTYPE),
+        ]:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.uname = kind, "a.jpg" * 30 if form != tarfile.USTAR_FORMAT else "a.jpg", "me"
+            info.size = 3 if kind == tarfile.REGTYPE else 0
+            archive.addfile(info, io.BytesIO(b"abc"))
+    data = buffer.getvalue()
+
+    found = [
+        (member.name, data[member.offset : member.offset + member.size])
+        for member in read_members(buffer, len(data), "x")
+    ]
+
+    assert found == [("a.jpg", b"abc"), ("d.jpg", b"abc")]
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_member_of_many_gigabytes_is_found(form):
+    info = tarfile.TarInfo("big.jpg")
+    info.size = 20 << 30
+    header = info.tobuf(form)
+    after = pack([("next.jpg", b"abc")], form)
+
+    class Sparse(io.RawIOBase):
+        position = 0
+
+        def seek(self, offset, whence=0):
+            self.position = offset
+            return offset
+
+        def read(self, size=-1):
+            start, tail = self.position, len(header) + info.size
+            self.position += size
+            return header[start : start + size] if start < len(header) else after[start - tail : start - tail + size]
+
+    size = len(header) + info.size + len(after)
+
+    found = [(member.name, member.size) for member in read_members(Sparse(), size, "x")]
+
+    assert found == [("big.jpg", 20 << 30), ("next.jpg", 3)]
+
+
+def test_a_sparse_member_and_a_name_that_is_not_utf8_are_refused(tmp_path):
+    info = tarfile.TarInfo("a.jpg")
+    info.type = tarfile.GNUTYPE_SPARSE
+    data = info.tobuf(tarfile.GNU_FORMAT) + b"\0" * 1_024
+    with pytest.raises(SourceError, match="sparse member"):
+        list(read_members(io.BytesIO(data), len(data), "x.tar"))
+
+    data = tarfile.TarInfo("caf\udce9.jpg").tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape") + b"\0" * 1_024
+    with pytest.raises(SourceError, match=r"caf\\xe9\.jpg.*not UTF-8"):
+        list(read_members(io.BytesIO(data), len(data), "x.tar"))
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_sample_is_lost_and_each_has_its_own_bytes(tmp_path_factory, data):
+    root = tmp_path_factory.mktemp("tars")
+    images = {}
+    for archive in ("a#1.tar", "b%.tar"):
+        stems = data.draw(st.lists(names.filter(lambda name: "." not in name), unique=True, min_size=1, max_size=6))
+        members = []
+        for stem in stems:
+            image = data.draw(st.binary(min_size=1, max_size=1_500))
+            suffixes = data.draw(st.permutations([".jpg", ".cls", ".txt"]))
+            members += [(stem + suffix, image if suffix == ".jpg" else stem.encode()) for suffix in suffixes]
+            escaped = stem.replace("%", "%25").replace("#", "%23")
+            images[f"{root}/{archive}#{escaped}.jpg"] = (image, stem.strip())
+        (root / archive).write_bytes(pack(members))
+    source = source_of(str(root), label_from=".txt")
+
+    rows = rows_of(source)
+
+    assert dict(zip(rows["uri"].to_pylist(), rows["expected"].to_pylist(), strict=True)) == {
+        uri: label for uri, (_, label) in images.items()
+    }
+    chosen = rows.take(data.draw(st.permutations(range(rows.num_rows))))
+    found = [handle() for handle in source.read(chosen)]
+    assert found == [images[uri][0] for uri in chosen["uri"].to_pylist()]
