@@ -27,6 +27,7 @@ FROM dependencies AS package
 COPY pyproject.toml README.md /src/
 COPY requirements /src/requirements
 COPY job /src/job
+COPY tench /src/tench
 # Without the launcher, which .dockerignore leaves out, its command would lead nowhere.
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --target /opt/job /src && rm -r /opt/job/bin
 

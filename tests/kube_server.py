@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 from kubernetes import client
 
-from scripts.launcher.cluster.kube import Kube
+from tench.launcher.cluster.kube import Kube
 
 
 class KubeServer:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMAND = [sys.executable, "-c", "from scripts.launcher.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from tench.launcher.cli import main; main()"]
 TESTS = Path(__file__).parent
 
 

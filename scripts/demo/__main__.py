@@ -14,7 +14,7 @@ from job.plan.plan import run_paths
 from job.spec.spec_file import load_spec
 from scripts.demo.detection import draw_detection_set
 from scripts.demo.images import draw_image_set
-from scripts.launcher.cli import main as tench
+from tench.launcher.cli import main as tench
 
 DEMOS = ("classify", "vit", "detect")
 IMAGES = 2000

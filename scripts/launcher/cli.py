@@ -11,11 +11,11 @@ import typer
 from typer.core import TyperCommand
 
 from job.terminal.console import end_with, log_to_stderr
-from scripts.launcher import options as given
-from scripts.launcher.options import OutputFormat
+from tench.launcher import options as given
+from tench.launcher.options import OutputFormat
 
 if TYPE_CHECKING:
-    from scripts.launcher.cluster.target import Target
+    from tench.launcher.cluster.target import Target
 
 app = typer.Typer(
     name="tench",
@@ -34,7 +34,7 @@ EXIT_CODES = (
 def options(verbose: given.Verbose = False) -> None:
     """Batch image inference: one YAML file in, every image out exactly once."""
     log_to_stderr(verbose)
-    logging.getLogger("scripts").setLevel(logging.getLogger("job").level)
+    logging.getLogger("tench").setLevel(logging.getLogger("job").level)
 
 
 @app.command(epilog="Example: tench run job.yaml --engine local")
@@ -45,7 +45,7 @@ def run(
     output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Run a spec on this machine, or resume it; print the run's folder."""
-    from scripts.launcher.commands import run as command
+    from tench.launcher.commands import run as command
 
     _finish(lambda: command.run(spec, run_id, engine, as_json=output is OutputFormat.JSON))
 
@@ -68,8 +68,8 @@ def plan(
     With values, a profile or a context it also says what the cluster says, and writes and removes one small object to
     see whether the output can be written. What would make the run hang or fail is exit code 3.
     """
-    from scripts.launcher.cluster.profile import has_profile
-    from scripts.launcher.commands import plan as command
+    from tench.launcher.cluster.profile import has_profile
+    from tench.launcher.commands import plan as command
 
     as_json = output is OutputFormat.JSON
     target = _target(context, namespace, files, sets, chart)
@@ -100,7 +100,7 @@ def submit(
     Plans, asks, calls helm install, and prints the run id. The same call again finds the run that is there, and with
     --watch watches it.
     """
-    from scripts.launcher.commands import submit as command
+    from tench.launcher.commands import submit as command
 
     wishes = command.Wishes(images_per_second, yes, force, dry_run, upgrade, watch, output is OutputFormat.JSON)
     target = _target(context, namespace, files, sets, chart)
@@ -118,7 +118,7 @@ def watch(
 
     Ctrl-C leaves it running. Exit codes: 0 it succeeded; 1 it failed, or was stopped; 4 the time is over, it goes on.
     """
-    from scripts.launcher.commands import watch as command
+    from tench.launcher.commands import watch as command
 
     _finish(lambda: command.run(_target(context, namespace).kube(), run, timeout_s))
 
@@ -131,7 +131,7 @@ def status(
     output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Say where a run is, how far, and why it does not move."""
-    from scripts.launcher.commands import status as command
+    from tench.launcher.commands import status as command
 
     _finish(lambda: command.run(_target(context, namespace), run, as_json=output is OutputFormat.JSON))
 
@@ -141,7 +141,7 @@ def list_runs(
     context: given.Context = None, namespace: given.Namespace = None, output: given.Output = OutputFormat.TEXT
 ) -> None:
     """List a namespace's runs with their outcome, also those whose cluster is gone."""
-    from scripts.launcher.commands import list as command
+    from tench.launcher.commands import list as command
 
     _finish(lambda: command.run(_target(context, namespace).kube(), as_json=output is OutputFormat.JSON))
 
@@ -157,7 +157,7 @@ def logs(
     tail: given.Tail = None,
 ) -> None:
     """Print the driver's log, or pods'; the driver's is kept in the run's folder when its pod is gone."""
-    from scripts.launcher.commands import logs as command
+    from tench.launcher.commands import logs as command
 
     _finish(lambda: command.run(_target(context, namespace), run, pods or [], workers, follow, tail))
 
@@ -168,7 +168,7 @@ def cancel(run: given.RunName, context: given.Context = None, namespace: given.N
 
     Prints the run id, once its pods are gone. Submitting the spec again resumes the run.
     """
-    from scripts.launcher.commands import cancel as command
+    from tench.launcher.commands import cancel as command
 
     _finish(lambda: command.run(run, _target(context, namespace)))
 
@@ -187,7 +187,7 @@ def render(
 
     Prints them, or with --to the path of the file. No cluster is asked.
     """
-    from scripts.launcher.commands import render as command
+    from tench.launcher.commands import render as command
 
     _finish(lambda: command.run(spec, run_id, _target(None, namespace, files, sets, chart), to))
 
@@ -207,7 +207,7 @@ def gc(
     Shows them first. A folder (--data) is abandoned that has a plan, no _SUCCESS and no RayJob, and that no driver
     touched for so long.
     """
-    from scripts.launcher.commands import gc as command
+    from tench.launcher.commands import gc as command
 
     as_json = output is OutputFormat.JSON
     _finish(lambda: command.run(_target(context, namespace), older_than, data, yes, dry_run, as_json))
@@ -236,8 +236,8 @@ def collect(
     output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Bring a run's predictions here, checked; the same call resumes; print the folder."""
-    from scripts.launcher.collect.form import Form
-    from scripts.launcher.commands import collect as command
+    from tench.launcher.collect.form import Form
+    from tench.launcher.commands import collect as command
 
     form = Form(file_format, merge, where)
     target = _target(context, namespace)
@@ -252,7 +252,7 @@ def verify(
     output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Check a finished run against its plan, without downloading it: every file, every row."""
-    from scripts.launcher.commands import verify as command
+    from tench.launcher.commands import verify as command
 
     _finish(lambda: command.run(_target(context, namespace), run, as_json=output is OutputFormat.JSON))
 
@@ -264,7 +264,7 @@ def _target(
     sets: list[str] | None = None,
     chart: str | None = None,
 ) -> "Target":
-    from scripts.launcher.cluster.target import Target
+    from tench.launcher.cluster.target import Target
 
     return Target(context, namespace, tuple(files or ()), tuple(sets or ()), chart)
 

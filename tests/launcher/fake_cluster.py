@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from job.spec.spec import JobSpec
-from scripts.launcher.cluster.helm import CHART, ChartValues, Helm
-from scripts.launcher.cluster.release import render_release
+from tench.launcher.cluster.helm import CHART, ChartValues, Helm
+from tench.launcher.cluster.release import render_release
 
 SPEC = {
     "name": "pets",

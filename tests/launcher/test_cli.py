@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 from tench_command import COMMAND
 
-from scripts.launcher.cli import app
+from tench.launcher.cli import app
 
 
 def tench(*arguments, cwd, stdin=None):
@@ -23,7 +23,7 @@ def tench(*arguments, cwd, stdin=None):
 def modules_after(*arguments, cwd):
     code = """
 import sys
-from scripts.launcher.cli import main
+from tench.launcher.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit:

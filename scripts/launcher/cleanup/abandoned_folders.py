@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from job.plan.paths import RunPaths
 from job.plan.plan import load_plan
 from job.stores.storage import Folder, open_folder
-from scripts.launcher.watch.status import parse_time
+from tench.launcher.watch.status import parse_time
 
 THREADS = 16
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from job.errors import PreflightError, TenchError
 from job.terminal.spelling import did_you_mean
-from scripts.launcher.cluster.pod_exec import KubeError, Unreachable, output
+from tench.launcher.cluster.pod_exec import KubeError, Unreachable, output
 
 __all__ = ["Kube", "KubeError", "Unreachable"]
 

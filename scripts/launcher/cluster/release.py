@@ -12,7 +12,7 @@ from job.plan.paths import RunPaths
 from job.plan.plan import run_paths
 from job.spec.spec import JobSpec
 from job.spec.spec_file import parse_spec
-from scripts.launcher.cluster.helm import ChartValues, Helm
+from tench.launcher.cluster.helm import ChartValues, Helm
 
 Object = Mapping[str, Any]
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from scripts.launcher.cluster.helm import ChartValues, Helm, chart_path
-from scripts.launcher.cluster.kube import Kube
-from scripts.launcher.cluster.profile import values_files
+from tench.launcher.cluster.helm import ChartValues, Helm, chart_path
+from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.profile import values_files
 
 
 @dataclass(frozen=True)

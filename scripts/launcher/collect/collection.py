@@ -16,9 +16,9 @@ from job.plan.paths import RunPaths
 from job.results.run_listing import Inventory, does_not_hold, list_predictions, take_inventory
 from job.stores.storage import Folder, open_folder
 from job.terminal.wording import counted
-from scripts.launcher.collect.collector import Collector
-from scripts.launcher.collect.destination import Identity, Target
-from scripts.launcher.collect.form import Form
+from tench.launcher.collect.collector import Collector
+from tench.launcher.collect.destination import Identity, Target
+from tench.launcher.collect.form import Form
 
 
 class Missing(BaseModel):

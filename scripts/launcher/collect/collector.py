@@ -16,13 +16,13 @@ from rich.console import Console
 from job.results.sink import Committed
 from job.stores.range_file import RangeFile
 from job.stores.storage import Folder
-from scripts.launcher.collect.destination import HIDDEN, Target, Whole
-from scripts.launcher.collect.download import download, unreadable
-from scripts.launcher.collect.download_progress import Progress
-from scripts.launcher.collect.form import Form
-from scripts.launcher.collect.in_order import in_order
-from scripts.launcher.collect.outputs import Maker, Output, plan_outputs
-from scripts.launcher.collect.where import Where
+from tench.launcher.collect.destination import HIDDEN, Target, Whole
+from tench.launcher.collect.download import download, unreadable
+from tench.launcher.collect.download_progress import Progress
+from tench.launcher.collect.form import Form
+from tench.launcher.collect.in_order import in_order
+from tench.launcher.collect.outputs import Maker, Output, plan_outputs
+from tench.launcher.collect.where import Where
 
 THREADS = 32  # most of a shard's time is a store's answer
 SHARDS = f"{HIDDEN}/shards"  # what other files are made of, until those are whole

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from job.errors import RunFailed
 from job.results.sink import Committed
 from job.stores.storage import Folder
-from scripts.launcher.collect.destination import Target, Whole
+from tench.launcher.collect.destination import Target, Whole
 
 PART_BYTES = 4 << 20  # what each download holds, and what a broken connection loses
 

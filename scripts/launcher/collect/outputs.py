@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 
 from job.errors import RunFailed
 from job.results.sink import Committed
-from scripts.launcher.collect.destination import Target, Whole
-from scripts.launcher.collect.download import unreadable
-from scripts.launcher.collect.writers import WRITERS
+from tench.launcher.collect.destination import Target, Whole
+from tench.launcher.collect.download import unreadable
+from tench.launcher.collect.writers import WRITERS
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 64 << 20

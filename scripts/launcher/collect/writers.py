@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from scripts.launcher.collect.json_text import is_bytes, to_base64, to_json, to_objects
+from tench.launcher.collect.json_text import is_bytes, to_base64, to_json, to_objects
 
 GROUP_ROWS = 100_000  # of a Parquet file that is made of many; smaller groups cost readers more than they save
 GROUP_BYTES = 64 << 20

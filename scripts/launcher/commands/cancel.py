@@ -4,10 +4,10 @@ import sys
 
 from rich.console import Console
 
-from scripts.launcher.cluster.target import Target
-from scripts.launcher.submit.removal import PATIENCE_S, remove, wait_until_gone
-from scripts.launcher.watch.cluster_run import Run, find_run
-from scripts.launcher.watch.phase import phase_of
+from tench.launcher.cluster.target import Target
+from tench.launcher.submit.removal import PATIENCE_S, remove, wait_until_gone
+from tench.launcher.watch.cluster_run import Run, find_run
+from tench.launcher.watch.phase import phase_of
 
 
 def run(name: str, target: Target) -> None:

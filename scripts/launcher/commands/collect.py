@@ -5,10 +5,10 @@ from rich.filesize import decimal
 
 from job.errors import Interrupted
 from job.terminal.wording import counted, duration
-from scripts.launcher.cluster.target import Target
-from scripts.launcher.collect.collection import Collected, Missing, collect
-from scripts.launcher.collect.form import Form
-from scripts.launcher.watch.cluster_run import folder_uri
+from tench.launcher.cluster.target import Target
+from tench.launcher.collect.collection import Collected, Missing, collect
+from tench.launcher.collect.form import Form
+from tench.launcher.watch.cluster_run import folder_uri
 
 LISTED_RANGES = 5
 

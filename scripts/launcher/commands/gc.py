@@ -12,14 +12,14 @@ from rich.filesize import decimal
 
 from job.errors import PreflightError, UsageError
 from job.terminal.wording import counted
-from scripts.launcher.cleanup.abandoned_folders import Abandoned, delete_folder, find_abandoned
-from scripts.launcher.cluster.kube import RAY, Kube
-from scripts.launcher.cluster.target import Target
-from scripts.launcher.submit.question import is_confirmed
-from scripts.launcher.submit.removal import remove
-from scripts.launcher.watch.cluster_run import Run
-from scripts.launcher.watch.phase import phase_of
-from scripts.launcher.watch.status import parse_time
+from tench.launcher.cleanup.abandoned_folders import Abandoned, delete_folder, find_abandoned
+from tench.launcher.cluster.kube import RAY, Kube
+from tench.launcher.cluster.target import Target
+from tench.launcher.submit.question import is_confirmed
+from tench.launcher.submit.removal import remove
+from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.phase import phase_of
+from tench.launcher.watch.status import parse_time
 
 _AGE = re.compile(r"(\d+)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from rich.console import Console
 from rich.measure import Measurement
 
-from scripts.launcher.cluster.kube import Kube
-from scripts.launcher.watch.cluster_run import Run
-from scripts.launcher.watch.run_folder import RunFolder
-from scripts.launcher.watch.screen import list_table
-from scripts.launcher.watch.snapshot import brief
-from scripts.launcher.watch.status import Status
+from tench.launcher.cluster.kube import Kube
+from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.run_folder import RunFolder
+from tench.launcher.watch.screen import list_table
+from tench.launcher.watch.snapshot import brief
+from tench.launcher.watch.status import Status
 
 READERS = 8
 

@@ -8,12 +8,12 @@ from rich.console import Console
 
 from job.errors import Interrupted, UsageError
 from job.terminal.spelling import did_you_mean
-from scripts.launcher.cluster.kube import Kube
-from scripts.launcher.cluster.target import Target
-from scripts.launcher.watch.cluster_run import Run, find_run, is_folder, run_of_folder
-from scripts.launcher.watch.live_log import DriverLog
-from scripts.launcher.watch.pod_states import Pod, role_of
-from scripts.launcher.watch.snapshot import Snapshots
+from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.target import Target
+from tench.launcher.watch.cluster_run import Run, find_run, is_folder, run_of_folder
+from tench.launcher.watch.live_log import DriverLog
+from tench.launcher.watch.pod_states import Pod, role_of
+from tench.launcher.watch.snapshot import Snapshots
 
 CONTAINERS = {"submitter": "ray-job-submitter"}
 

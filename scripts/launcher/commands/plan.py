@@ -11,7 +11,7 @@ from job.preview import Survey, survey
 from job.spec.spec_file import load_spec
 
 if TYPE_CHECKING:
-    from scripts.launcher.cluster.target import Target
+    from tench.launcher.cluster.target import Target
 
 LISTED_CLASSES = 12
 
@@ -35,7 +35,7 @@ def run_for_cluster(
     force: bool,
 ) -> None:
     """As `run`, with what the cluster says. Raises PreflightError where that would make the run hang or fail."""
-    from scripts.launcher.submit.proposal import draft, propose
+    from tench.launcher.submit.proposal import draft, propose
 
     console = Console(stderr=True)
     proposal = propose(draft(load_spec(spec_path), run_id, target), images_per_second, console)

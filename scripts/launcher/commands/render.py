@@ -5,9 +5,9 @@ from pathlib import Path
 
 from job.errors import UsageError
 from job.spec.spec_file import load_spec
-from scripts.launcher.cluster.helm import Helm
-from scripts.launcher.cluster.release import render_release
-from scripts.launcher.cluster.target import Target
+from tench.launcher.cluster.helm import Helm
+from tench.launcher.cluster.release import render_release
+from tench.launcher.cluster.target import Target
 
 
 def run(spec_path: str, run_id: str | None, target: Target, to: str | None) -> None:

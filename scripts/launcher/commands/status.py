@@ -2,12 +2,12 @@
 
 from rich.console import Console
 
-from scripts.launcher.cluster.target import Target
-from scripts.launcher.watch.cluster_run import find_run, is_folder, run_of_folder
-from scripts.launcher.watch.run_folder import RunFolder
-from scripts.launcher.watch.screen import picture
-from scripts.launcher.watch.snapshot import Snapshots, brief
-from scripts.launcher.watch.status import Status
+from tench.launcher.cluster.target import Target
+from tench.launcher.watch.cluster_run import find_run, is_folder, run_of_folder
+from tench.launcher.watch.run_folder import RunFolder
+from tench.launcher.watch.screen import picture
+from tench.launcher.watch.snapshot import Snapshots, brief
+from tench.launcher.watch.status import Status
 
 
 def run(target: Target, word: str, as_json: bool) -> None:

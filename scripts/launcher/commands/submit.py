@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from job.spec.spec_file import load_spec
-from scripts.launcher.cluster.release import differing
-from scripts.launcher.cluster.target import Target
-from scripts.launcher.commands.watch import to_end
-from scripts.launcher.submit.proposal import Draft, draft, propose
-from scripts.launcher.submit.question import is_confirmed
-from scripts.launcher.submit.removal import remove, wait_until_gone
-from scripts.launcher.watch.cluster_run import Run
-from scripts.launcher.watch.phase import phase_of
+from tench.launcher.cluster.release import differing
+from tench.launcher.cluster.target import Target
+from tench.launcher.commands.watch import to_end
+from tench.launcher.submit.proposal import Draft, draft, propose
+from tench.launcher.submit.question import is_confirmed
+from tench.launcher.submit.removal import remove, wait_until_gone
+from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.phase import phase_of
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import sys
 
 from job.results.verify import verify
-from scripts.launcher.cluster.target import Target
-from scripts.launcher.watch.cluster_run import folder_uri
+from tench.launcher.cluster.target import Target
+from tench.launcher.watch.cluster_run import folder_uri
 
 
 def run(target: Target, word: str, as_json: bool) -> None:

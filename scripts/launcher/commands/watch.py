@@ -3,10 +3,10 @@
 from rich.console import Console
 
 from job.errors import RunFailed
-from scripts.launcher.cluster.kube import Kube
-from scripts.launcher.watch.cluster_run import find_run
-from scripts.launcher.watch.status import Phase, Status
-from scripts.launcher.watch.watcher import watch
+from tench.launcher.cluster.kube import Kube
+from tench.launcher.watch.cluster_run import find_run
+from tench.launcher.watch.status import Phase, Status
+from tench.launcher.watch.watcher import watch
 
 ENDED = {Phase.FAILED: "failed", Phase.STOPPED: "was stopped"}
 

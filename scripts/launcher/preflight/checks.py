@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 from job.errors import PreflightError
-from scripts.launcher.cluster.kube import Kube, Unreachable
-from scripts.launcher.cluster.release import Release
-from scripts.launcher.preflight.finding import Finding, warning
-from scripts.launcher.preflight.kueue import check_queue
-from scripts.launcher.preflight.namespace import check_namespace
-from scripts.launcher.preflight.nodes import check_nodes
-from scripts.launcher.preflight.output import check_output
-from scripts.launcher.preflight.pod_groups import pod_groups
-from scripts.launcher.preflight.references import check_references
+from tench.launcher.cluster.kube import Kube, Unreachable
+from tench.launcher.cluster.release import Release
+from tench.launcher.preflight.finding import Finding, warning
+from tench.launcher.preflight.kueue import check_queue
+from tench.launcher.preflight.namespace import check_namespace
+from tench.launcher.preflight.nodes import check_nodes
+from tench.launcher.preflight.output import check_output
+from tench.launcher.preflight.pod_groups import pod_groups
+from tench.launcher.preflight.references import check_references
 
 
 def check_run(kube: Kube, release: Release) -> list[Finding]:

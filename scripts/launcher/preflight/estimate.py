@@ -12,7 +12,7 @@ from job.plan.plan import Plan, load_plan
 from job.spec.spec import JobSpec
 from job.stores.storage import Folder, open_folder
 from job.terminal.wording import counted, duration, rate
-from scripts.launcher.preflight.pod_groups import PodGroup
+from tench.launcher.preflight.pod_groups import PodGroup
 
 LOOKED_AT = 20  # folders of earlier runs
 

@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 from job.terminal.wording import counted
-from scripts.launcher.cluster.kube import Kube
-from scripts.launcher.preflight.finding import Finding, error, ok, warning
-from scripts.launcher.preflight.pod_groups import PodGroup, total_requests
-from scripts.launcher.preflight.quantity import Resources, add, parse, show
+from tench.launcher.cluster.kube import Kube
+from tench.launcher.preflight.finding import Finding, error, ok, warning
+from tench.launcher.preflight.pod_groups import PodGroup, total_requests
+from tench.launcher.preflight.quantity import Resources, add, parse, show
 
 Object = Mapping[str, Any]
 

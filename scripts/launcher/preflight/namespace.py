@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from scripts.launcher.cluster.kube import Kube
-from scripts.launcher.preflight.finding import Finding, error, ok, warning
-from scripts.launcher.preflight.pod_groups import PodGroup, total_limits, total_requests
-from scripts.launcher.preflight.quantity import Resources, parse_all, show
+from tench.launcher.cluster.kube import Kube
+from tench.launcher.preflight.finding import Finding, error, ok, warning
+from tench.launcher.preflight.pod_groups import PodGroup, total_limits, total_requests
+from tench.launcher.preflight.quantity import Resources, parse_all, show
 
 Object = Mapping[str, Any]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from job.errors import PreflightError
 from job.terminal.wording import counted
-from scripts.launcher.cluster.kube import Kube
-from scripts.launcher.preflight.finding import Finding, error, ok, warning
-from scripts.launcher.preflight.placement import why_not
-from scripts.launcher.preflight.pod_groups import PodGroup, requests_of
-from scripts.launcher.preflight.quantity import Resources, parse_all, show, show_all
+from tench.launcher.cluster.kube import Kube
+from tench.launcher.preflight.finding import Finding, error, ok, warning
+from tench.launcher.preflight.placement import why_not
+from tench.launcher.preflight.pod_groups import PodGroup, requests_of
+from tench.launcher.preflight.quantity import Resources, parse_all, show, show_all
 
 Object = Mapping[str, Any]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from job.errors import PreflightError
-from scripts.launcher.cluster.kube import RAY, Kube, Unreachable
-from scripts.launcher.preflight.finding import Finding, error, ok, warning
+from tench.launcher.cluster.kube import RAY, Kube, Unreachable
+from tench.launcher.preflight.finding import Finding, error, ok, warning
 
 OLDEST, NEWEST = (1, 4), (1, 7)  # that the chart knows
 INSTALL = "https://docs.ray.io/en/latest/cluster/kubernetes/getting-started/kuberay-operator-installation.html"

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from job.errors import StoreError
 from job.stores.storage import RetryPolicy, is_bucket, open_folder
-from scripts.launcher.preflight.finding import Finding, error, ok, warning
+from tench.launcher.preflight.finding import Finding, error, ok, warning
 
 PATIENCE = RetryPolicy(deadline_s=20.0, request_timeout_s=10.0)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.launcher.preflight.quantity import Resources, add, parse_all, times
+from tench.launcher.preflight.quantity import Resources, add, parse_all, times
 
 Object = Mapping[str, Any]
 

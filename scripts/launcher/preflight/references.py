@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from job.errors import PreflightError
-from scripts.launcher.cluster.kube import RAY, Kube, Unreachable
-from scripts.launcher.preflight.finding import Finding, error, ok, warning
-from scripts.launcher.preflight.pod_groups import PodGroup
+from tench.launcher.cluster.kube import RAY, Kube, Unreachable
+from tench.launcher.preflight.finding import Finding, error, ok, warning
+from tench.launcher.preflight.pod_groups import PodGroup
 
 Object = Mapping[str, Any]
 

@@ -15,16 +15,16 @@ from job.preview import Survey, survey
 from job.spec.spec import JobSpec
 from job.stores.storage import is_bucket, open_folder
 from job.terminal.wording import counted
-from scripts.launcher.cluster.helm import Helm
-from scripts.launcher.cluster.kube import Kube
-from scripts.launcher.cluster.release import Release, render_release
-from scripts.launcher.cluster.target import Target
-from scripts.launcher.commands.plan import survey_to_table
-from scripts.launcher.preflight.checks import check_run
-from scripts.launcher.preflight.estimate import Estimate, Measured, estimate, measure
-from scripts.launcher.preflight.finding import Finding, error, warning
-from scripts.launcher.preflight.operator import find_operator
-from scripts.launcher.preflight.pod_groups import pod_groups
+from tench.launcher.cluster.helm import Helm
+from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.release import Release, render_release
+from tench.launcher.cluster.target import Target
+from tench.launcher.commands.plan import survey_to_table
+from tench.launcher.preflight.checks import check_run
+from tench.launcher.preflight.estimate import Estimate, Measured, estimate, measure
+from tench.launcher.preflight.finding import Finding, error, warning
+from tench.launcher.preflight.operator import find_operator
+from tench.launcher.preflight.pod_groups import pod_groups
 
 STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 

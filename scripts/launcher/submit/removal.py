@@ -2,9 +2,9 @@
 
 import time
 
-from scripts.launcher.cluster.helm import Helm
-from scripts.launcher.cluster.kube import RAY, Kube
-from scripts.launcher.watch.cluster_run import Run
+from tench.launcher.cluster.helm import Helm
+from tench.launcher.cluster.kube import RAY, Kube
+from tench.launcher.watch.cluster_run import Run
 
 PATIENCE_S = 90.0
 POLL_S = 1.0

@@ -8,7 +8,7 @@ from typing import Any
 from job.errors import UsageError
 from job.plan.paths import RAY_LOGS, RunPaths, ray_driver_log
 from job.terminal.spelling import did_you_mean
-from scripts.launcher.cluster.kube import Kube
+from tench.launcher.cluster.kube import Kube
 
 
 @dataclass(frozen=True)

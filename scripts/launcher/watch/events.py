@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scripts.launcher.cluster.kube import last_seen
-from scripts.launcher.watch.pod_states import NOISE, SECRET
-from scripts.launcher.watch.status import Reason
+from tench.launcher.cluster.kube import last_seen
+from tench.launcher.watch.pod_states import NOISE, SECRET
+from tench.launcher.watch.status import Reason
 
 LISTED = 3
 # By an event's reason: the kind, and the way out.

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 
 from job.errors import PreflightError, StoreError, UsageError
-from scripts.launcher.cluster.kube import Kube, KubeError, Unreachable
-from scripts.launcher.watch.cluster_run import Run
-from scripts.launcher.watch.phase import phase_of
-from scripts.launcher.watch.pod_states import role_of, state_of
-from scripts.launcher.watch.run_folder import RunFolder
+from tench.launcher.cluster.kube import Kube, KubeError, Unreachable
+from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.phase import phase_of
+from tench.launcher.watch.pod_states import role_of, state_of
+from tench.launcher.watch.run_folder import RunFolder
 
 POLL_S = 2.0
 KEPT_POLL_S = 15.0

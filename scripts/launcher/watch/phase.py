@@ -3,8 +3,8 @@
 KubeRay's states: https://github.com/ray-project/kuberay, ray-operator/apis/ray/v1/rayjob_types.go.
 """
 
-from scripts.launcher.watch.cluster_run import Run
-from scripts.launcher.watch.status import Phase
+from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.status import Phase
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 MESSAGE_LINES = 6

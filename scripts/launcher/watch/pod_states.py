@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from job.terminal.wording import counted
-from scripts.launcher.watch.status import Reason, age_s
+from tench.launcher.watch.status import Reason, age_s
 
 Pod = dict[str, Any]
 LastLines = Callable[[str, str], Sequence[str]]  # of a pod's container that ended

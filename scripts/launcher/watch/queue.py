@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scripts.launcher.cluster.kube import Kube
-from scripts.launcher.watch.cluster_run import Run
-from scripts.launcher.watch.phase import QUEUE_LABEL
-from scripts.launcher.watch.status import Reason
+from tench.launcher.cluster.kube import Kube
+from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.phase import QUEUE_LABEL
+from tench.launcher.watch.status import Reason
 
 VERSIONS = ("v1beta2", "v1beta1")
 

@@ -12,7 +12,7 @@ from job.errors import TenchError
 from job.plan.paths import LOGS, RunPaths
 from job.stores.storage import Folder, RetryPolicy, open_folder
 from job.terminal.wording import shorten
-from scripts.launcher.watch.status import Progress, parse_time
+from tench.launcher.watch.status import Progress, parse_time
 
 IMPATIENT = RetryPolicy(deadline_s=0.0, request_timeout_s=10.0)
 AGAIN_S = 60.0

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from job.terminal.wording import count, duration, printable
-from scripts.launcher.watch.status import Phase, Status
+from tench.launcher.watch.status import Phase, Status
 
 log = logging.getLogger(__name__)
 

@@ -5,14 +5,14 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from job.errors import PreflightError, TenchError
-from scripts.launcher.cluster.kube import Kube, KubeError, Unreachable
-from scripts.launcher.watch.cluster_run import Run
-from scripts.launcher.watch.events import reasons_of_events, reasons_of_log, scale_up_of
-from scripts.launcher.watch.phase import attempt_of, failure_words, phase_of
-from scripts.launcher.watch.pod_states import Pod, count_states, ready_since, reasons_of, role_of, state_of
-from scripts.launcher.watch.queue import reason_of_queue
-from scripts.launcher.watch.run_folder import RunFolder
-from scripts.launcher.watch.status import Phase, Progress, Reason, Status, age_s
+from tench.launcher.cluster.kube import Kube, KubeError, Unreachable
+from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.events import reasons_of_events, reasons_of_log, scale_up_of
+from tench.launcher.watch.phase import attempt_of, failure_words, phase_of
+from tench.launcher.watch.pod_states import Pod, count_states, ready_since, reasons_of, role_of, state_of
+from tench.launcher.watch.queue import reason_of_queue
+from tench.launcher.watch.run_folder import RunFolder
+from tench.launcher.watch.status import Phase, Progress, Reason, Status, age_s
 
 T = TypeVar("T")
 

@@ -5,12 +5,12 @@ import time
 from rich.console import Console
 
 from job.errors import Interrupted, StillRunning
-from scripts.launcher.cluster.kube import Kube, Unreachable
-from scripts.launcher.watch.cluster_run import Run
-from scripts.launcher.watch.run_folder import RunFolder
-from scripts.launcher.watch.screen import Screen
-from scripts.launcher.watch.snapshot import Snapshots
-from scripts.launcher.watch.status import Phase, Status
+from tench.launcher.cluster.kube import Kube, Unreachable
+from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.run_folder import RunFolder
+from tench.launcher.watch.screen import Screen
+from tench.launcher.watch.snapshot import Snapshots
+from tench.launcher.watch.status import Phase, Status
 
 POLL_S = 3.0
 

@@ -10,8 +10,8 @@ import yaml
 from kube_server import KubeServer
 
 from job.errors import PreflightError
-from scripts.launcher.cluster import kube as kube_module
-from scripts.launcher.cluster.kube import Kube, KubeError, Unreachable
+from tench.launcher.cluster import kube as kube_module
+from tench.launcher.cluster.kube import Kube, KubeError, Unreachable
 
 PODS = "/api/v1/namespaces/vision/pods"
 

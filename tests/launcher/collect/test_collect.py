@@ -20,10 +20,10 @@ from tench_command import COMMAND, on_a_terminal
 
 from job.errors import RunFailed, StoreError, UsageError
 from job.stores.storage import open_folder
-from scripts.launcher.collect import collector, download_progress
-from scripts.launcher.collect.collection import collect
-from scripts.launcher.collect.destination import Identity, Target
-from scripts.launcher.collect.form import Form
+from tench.launcher.collect import collector, download_progress
+from tench.launcher.collect.collection import collect
+from tench.launcher.collect.destination import Identity, Target
+from tench.launcher.collect.form import Form
 
 IMAGES, SHARDS = 45, 5
 DOCUMENTS = ["_SUCCESS", "plan.json", "report.html"]
@@ -83,7 +83,7 @@ def test_a_run_in_a_bucket_is_here_byte_for_byte(s3, tmp_path):
 def test_collecting_loads_neither_torch_nor_duckdb(run, tmp_path):
     code = """
 import sys
-from scripts.launcher.cli import main
+from tench.launcher.cli import main
 try:
     main(["collect", *sys.argv[1:]])
 except SystemExit:
@@ -91,7 +91,7 @@ except SystemExit:
 """
     command = [sys.executable, "-c", code, run, "--to", "here", "--format", "csv"]
     loaded = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
-    assert "'scripts.launcher.collect.collector'" in loaded
+    assert "'tench.launcher.collect.collector'" in loaded
     assert not [name for name in ("torch", "ray", "transformers", "duckdb", "boto3", "jinja2") if f"'{name}'" in loaded]
 
 
@@ -422,7 +422,7 @@ def test_lines_instead_of_a_bar_where_there_is_no_terminal(s3, flaky, tmp_path, 
     monkeypatch.setattr(download_progress, "INTERVAL_S", 0.05)
     uri = run_in(s3)
     flaky.fail(*FIRST, *[503] * 5, method="GET")
-    with caplog.at_level("INFO", "scripts"):
+    with caplog.at_level("INFO", "tench"):
         bring(uri, tmp_path / "here", Form("csv"))
     lines = [record.message for record in caplog.records if record.name == download_progress.__name__]
     assert lines

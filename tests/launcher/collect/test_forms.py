@@ -20,11 +20,11 @@ from tench_command import COMMAND
 
 from job.errors import UsageError
 from job.results.sink import Committed
-from scripts.launcher.collect import writers
-from scripts.launcher.collect.collection import collect
-from scripts.launcher.collect.form import Form
-from scripts.launcher.collect.outputs import plan_outputs
-from scripts.launcher.collect.where import Where
+from tench.launcher.collect import writers
+from tench.launcher.collect.collection import collect
+from tench.launcher.collect.form import Form
+from tench.launcher.collect.outputs import plan_outputs
+from tench.launcher.collect.where import Where
 
 IMAGES, SHARDS = 45, 5
 

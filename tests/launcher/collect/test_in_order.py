@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.launcher.collect.in_order import AHEAD, in_order
+from tench.launcher.collect.in_order import AHEAD, in_order
 
 
 @given(items=st.lists(st.integers()), threads=st.integers(1, 5))

@@ -26,16 +26,16 @@ from launcher.fake_cluster import (
 
 from job.errors import PreflightError
 from job.spec.spec import JobSpec
-from scripts.launcher.preflight.estimate import Measured, estimate, measure
-from scripts.launcher.preflight.kueue import check_queue
-from scripts.launcher.preflight.namespace import check_namespace
-from scripts.launcher.preflight.nodes import check_nodes
-from scripts.launcher.preflight.operator import find_operator
-from scripts.launcher.preflight.output import check_output
-from scripts.launcher.preflight.placement import why_not
-from scripts.launcher.preflight.pod_groups import is_gpu, pod_groups, requests_of
-from scripts.launcher.preflight.quantity import parse, show
-from scripts.launcher.preflight.references import check_references
+from tench.launcher.preflight.estimate import Measured, estimate, measure
+from tench.launcher.preflight.kueue import check_queue
+from tench.launcher.preflight.namespace import check_namespace
+from tench.launcher.preflight.nodes import check_nodes
+from tench.launcher.preflight.operator import find_operator
+from tench.launcher.preflight.output import check_output
+from tench.launcher.preflight.placement import why_not
+from tench.launcher.preflight.pod_groups import is_gpu, pod_groups, requests_of
+from tench.launcher.preflight.quantity import parse, show
+from tench.launcher.preflight.references import check_references
 
 pytestmark = needs_helm
 

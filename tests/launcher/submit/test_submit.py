@@ -13,10 +13,10 @@ from tench_command import COMMAND, environment
 from job.errors import UsageError
 from job.plan.plan import run_paths
 from job.spec.spec import JobSpec
-from scripts.launcher.cleanup.abandoned_folders import delete_folder, find_abandoned
-from scripts.launcher.cluster.helm import ChartValues, Helm, to_helm_yaml
-from scripts.launcher.cluster.release import differing
-from scripts.launcher.commands.gc import parse_age
+from tench.launcher.cleanup.abandoned_folders import delete_folder, find_abandoned
+from tench.launcher.cluster.helm import ChartValues, Helm, to_helm_yaml
+from tench.launcher.cluster.release import differing
+from tench.launcher.commands.gc import parse_age
 
 RAYJOBS = "/apis/ray.io/v1/namespaces/vision/rayjobs"
 RUN_ID = run_paths(JobSpec.model_validate(SPEC)).run_id

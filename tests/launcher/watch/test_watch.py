@@ -15,23 +15,23 @@ from rich.console import Console
 from tench_command import environment
 
 from job.errors import PreflightError, UsageError
-from scripts.launcher.cluster import kube as kube_module
-from scripts.launcher.cluster.kube import Kube, Unreachable
-from scripts.launcher.watch import watcher
-from scripts.launcher.watch.cluster_run import Run, find_run
-from scripts.launcher.watch.events import reasons_of_events, reasons_of_log
-from scripts.launcher.watch.live_log import DriverLog
-from scripts.launcher.watch.phase import attempt_of, failure_words, phase_of
-from scripts.launcher.watch.pod_states import count_states, reasons_of
-from scripts.launcher.watch.run_folder import RunFolder
-from scripts.launcher.watch.screen import Screen, list_table, picture
-from scripts.launcher.watch.snapshot import Snapshots
-from scripts.launcher.watch.status import Phase, Reason
+from tench.launcher.cluster import kube as kube_module
+from tench.launcher.cluster.kube import Kube, Unreachable
+from tench.launcher.watch import watcher
+from tench.launcher.watch.cluster_run import Run, find_run
+from tench.launcher.watch.events import reasons_of_events, reasons_of_log
+from tench.launcher.watch.live_log import DriverLog
+from tench.launcher.watch.phase import attempt_of, failure_words, phase_of
+from tench.launcher.watch.pod_states import count_states, reasons_of
+from tench.launcher.watch.run_folder import RunFolder
+from tench.launcher.watch.screen import Screen, list_table, picture
+from tench.launcher.watch.snapshot import Snapshots
+from tench.launcher.watch.status import Phase, Reason
 
 # The command that looks more often.
 HURRIED = [
     *(sys.executable, "-c"),
-    "from scripts.launcher import cli; from scripts.launcher.watch import watcher; watcher.POLL_S = 0.1; cli.main()",
+    "from tench.launcher import cli; from tench.launcher.watch import watcher; watcher.POLL_S = 0.1; cli.main()",
 ]
 RAYJOBS = "/apis/ray.io/v1/namespaces/vision/rayjobs"
 PODS = "/api/v1/namespaces/vision/pods"
@@ -537,7 +537,7 @@ def test_status_and_list_in_json(server, runs):
 
 
 def test_a_line_every_ten_seconds_and_at_once_what_is_new(kube, caplog):
-    caplog.set_level("INFO", "scripts.launcher.watch.screen")
+    caplog.set_level("INFO", "tench.launcher.watch.screen")
     status = full(kube, running())
     screen = Screen(Console(file=StringIO()))
     for _ in range(3):
@@ -555,7 +555,7 @@ def test_a_line_every_ten_seconds_and_at_once_what_is_new(kube, caplog):
 
 
 def test_a_terminal_gets_one_screen_and_no_lines(kube, caplog):
-    caplog.set_level("INFO", "scripts.launcher.watch.screen")
+    caplog.set_level("INFO", "tench.launcher.watch.screen")
     console = Console(file=StringIO(), force_terminal=True, width=100, no_color=True)
     with Screen(console) as screen:
         screen.show(full(kube, running()))
@@ -588,7 +588,7 @@ def test_logs_without_any_say_where_to_look(server, runs):
 
 
 def test_who_may_not_exec_follows_the_runs_folder(server, kube, runs, monkeypatch):
-    monkeypatch.setattr("scripts.launcher.watch.live_log.KEPT_POLL_S", 0.05)
+    monkeypatch.setattr("tench.launcher.watch.live_log.KEPT_POLL_S", 0.05)
     done = rayjob(output_uri=runs, jobDeploymentStatus="Complete", jobStatus="SUCCEEDED")
     play(server, *[running(output_uri=runs)] * 40, done)
     server.objects[PODS] = {"items": [pod("head", "h", ready=True)]}
@@ -619,7 +619,7 @@ def test_a_pods_log_by_name_and_a_wrong_name_is_corrected(server, runs):
 def test_watching_loads_no_model_library_and_help_no_client(server):
     code = """
 import sys
-from scripts.launcher.cli import main
+from tench.launcher.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit:

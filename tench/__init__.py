@@ -1,0 +1,1 @@
+"""Tench: batch image inference for Kubernetes. One YAML file in, every image out exactly once."""
