@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
     result = run(spec, run_id, None, console)
     for line in result.summary():
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    print(result.paths.uri)
+    print(result.uri)
 
 
 if __name__ == "__main__":

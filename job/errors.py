@@ -12,8 +12,8 @@
     ├── StillRunning        exit 4   waiting ended, the run goes on
     └── Interrupted         exit 130 Ctrl-C
 
-`ImageError` stands apart: it never stops a run, it becomes a row. The launcher alone turns errors into text and exit
-codes.
+`ImageError` stands apart: it never stops a run, it becomes a row. `job.terminal.console`
+alone turns errors into text and exit codes.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The survey: what a run would do, from the listing alone. `tench plan` shows it; nothing is written or started."""
+"""The preview: what a run would do, from the listing alone. `tench plan` shows it; nothing is written or started."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,9 +8,11 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from job.plan.freeze import add_sizes
-from job.plan.plan import Plan, check_unchanged, load_plan, run_paths
-from job.results.run_listing import committed_shards, read_success
+from job.plan.plan import check_unchanged, run_paths
+from job.plan.records import Plan, load_plan, load_success
+from job.results.run_listing import committed_shards
 from job.sources.open_source import open_source
+from job.spec.limits import Limits
 from job.spec.spec import JobSpec
 from job.stores.storage import open_folder
 
@@ -18,7 +20,7 @@ SAMPLE_URIS = 5
 MAX_CLASSES = 10_000
 
 
-class Survey(BaseModel):
+class Preview(BaseModel):
     """As `tench plan -o json` prints it. `bytes` is null where the source does not tell sizes."""
 
     run_id: str
@@ -38,7 +40,7 @@ class Survey(BaseModel):
     skipped_images: int
 
 
-def survey(spec: JobSpec, run_id: str | None) -> Survey:
+def preview(spec: JobSpec, run_id: str | None) -> Preview:
     """Lists the source. Raises SourceError, and PlanChanged where the run id belongs to another plan."""
     paths = run_paths(spec, run_id)
     folder = open_folder(paths.uri)
@@ -47,8 +49,8 @@ def survey(spec: JobSpec, run_id: str | None) -> Survey:
     if plan:
         check_unchanged(plan, spec)
         committed = committed_shards(folder, paths, plan)
-    listing = Listing(open_source(spec.source, spec.errors.max_bytes).list())
-    return Survey(
+    listing = Listing(open_source(spec.source, Limits.of(spec.errors)).list())
+    return Preview(
         run_id=paths.run_id,
         run_uri=folder.uri,
         images=listing.images,
@@ -60,7 +62,7 @@ def survey(spec: JobSpec, run_id: str | None) -> Survey:
         replicas=spec.compute.concurrency,
         gpus_per_replica=spec.compute.gpus_per_replica,
         cpus=spec.compute.concurrency * spec.compute.cpus_per_replica,
-        state=_state(plan, complete=read_success(folder) is not None),
+        state=_state(plan, complete=load_success(folder) is not None),
         frozen_images=plan.images if plan else None,
         skipped_shards=len(committed),
         skipped_images=sum(file.rows for file in committed.values()),

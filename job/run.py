@@ -1,57 +1,78 @@
 """A run, from the spec to `_SUCCESS`: plan, skip what is committed, infer, commit, evaluate, report.
 
-The launcher and `python -m job` call `run`; nothing else orchestrates.
+The launcher, `python -m job` and `tench.run` call `run`; nothing else orchestrates.
 """
 
 import dataclasses
 import datetime
 import logging
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 
-from job.engines.engine import Engine, Work, choose
-from job.errors import RunFailed
+from job.engines.engine import Engine, Work, choose_engine
 from job.models.load import load_recipe
+from job.plan.chunks import cut
 from job.plan.freeze import freeze
+from job.plan.manifest import Manifest
 from job.plan.paths import RunPaths
-from job.plan.plan import Plan, check_unchanged, load_plan, run_paths
-from job.plan.shards import Manifest, cut
+from job.plan.plan import check_unchanged, run_paths
+from job.plan.records import Metrics, Plan, Success, load_plan, load_success
 from job.report.publish import Attempt, publish_report
-from job.results.progress import Progress
-from job.results.run_listing import committed_shards, read_success
+from job.report.report import Report
+from job.results.metrics_text import metrics_lines
+from job.results.progress import ProgressReporter
+from job.results.run_listing import committed_shards
+from job.results.run_summary import RunSummary
 from job.results.sink import Sink
-from job.results.summary import Outcome
 from job.sources.open_source import open_source
+from job.spec.limits import Limits
 from job.spec.spec import JobSpec
 from job.stages import timing
 from job.stages.decode import DecodeStage
-from job.stages.images import Limits
 from job.stores.storage import open_folder
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
-    """How a run ended: its folder, what `_SUCCESS` says, and the accuracy in words."""
+    """A complete run: its folder, and what `_SUCCESS` says."""
 
     paths: RunPaths
-    success: dict[str, Any]
-    lines: Sequence[str] = ()
+    success: Success
+
+    @property
+    def uri(self) -> str:
+        return self.paths.uri
+
+    @property
+    def rows(self) -> int:
+        return self.success.rows
+
+    @property
+    def failed(self) -> int:
+        """Images that have an error instead of a prediction."""
+        return self.success.failed
+
+    @property
+    def metrics(self) -> Metrics | None:
+        return self.success.metrics
+
+    @property
+    def report(self) -> str:
+        """The URI of the page."""
+        return f"{self.uri}/{RunPaths.report}"
+
+    def __repr__(self) -> str:
+        return f"Result(uri={self.uri!r}, rows={self.rows:,}, failed={self.failed:,})"
 
     def summary(self) -> list[str]:
         """What a person wants to read of it, a line each."""
-        rows, failed, seconds = (self.success[key] for key in ("rows", "failed", "seconds"))
-        return [
-            f"{rows:,} images, {failed:,} failed, in {seconds:,} s",
-            *self.lines,
-            f"report: {open_folder(self.paths.uri).uri}/{RunPaths.report}",
-        ]
+        counts = f"{self.rows:,} images, {self.failed:,} failed, in {self.success.seconds:,} s"
+        return [counts, *metrics_lines(self.metrics), f"report: {self.report}"]
 
 
 def run(spec: JobSpec, run_id: str | None, engine_name: str | None, console: Console) -> Result:
@@ -62,54 +83,40 @@ def run(spec: JobSpec, run_id: str | None, engine_name: str | None, console: Con
     plan = load_plan(folder)
     if plan:
         check_unchanged(plan, spec)
-        if success := read_success(folder):
-            log.info("run %s is complete since %s, nothing to do", paths.run_id, success["finished"])
-            return Result(paths, success)
-    engine = choose(engine_name, spec.compute)
-    try:
-        engine.start()
+        if success := load_success(folder):
+            log.info("run %s is complete since %s, nothing to do", paths.run_id, success.finished)
+            return Result(RunPaths.of(folder.uri), success)
+    limits = Limits.of(spec.errors)
+    with choose_engine(engine_name, spec.compute) as engine:
         # Both fail before anything is written; Ray starts meanwhile.
-        recipe, slots = load_recipe(spec.model), engine.slots()
-        plan = plan or freeze(spec, paths, folder, open_source(spec.source, spec.errors.max_bytes).list())
-        outcome = Outcome(spec, plan, folder)
+        recipe, slots = load_recipe(spec.model), engine.slots
+        plan = plan or freeze(spec, paths, folder, open_source(spec.source, limits).list())
         manifest = Manifest(paths, plan.parts)
-        decode = DecodeStage(
-            manifest,
-            spec.source,
-            Limits(max_pixels=spec.errors.max_pixels, max_bytes=spec.errors.max_bytes),
-            recipe,
-            slots.threads_per_task,
-            engine.block_images(spec.compute.batch_size),
-        )
-        attempt = infer(spec, plan, decode, outcome, engine, console)
-    finally:
-        engine.stop()
-    problem = outcome.problem()
-    success = None if problem else outcome.commit(time.monotonic() - started)
-    publish_report(spec, manifest, outcome, attempt, problem)
-    if not success:
-        raise problem or RunFailed(f"{paths.uri}/{RunPaths.success} cannot be read")
-    return Result(paths, success, outcome.evaluation.summary_lines())
+        report = Report(spec.model.task, spec.report.samples, plan.run_id)
+        summary = RunSummary(spec, plan, folder, report.add)
+        block_images = engine.block_images(spec.compute.batch_size)
+        decode = DecodeStage(manifest, spec.source, limits, recipe, slots.threads_per_task, block_images)
+        attempt = infer(spec, plan, decode, summary, engine, console)
+    return finish(spec, manifest, summary, report, attempt, time.monotonic() - started)
 
 
 def infer(
-    spec: JobSpec, plan: Plan, decode: DecodeStage, outcome: Outcome, engine: Engine, console: Console
+    spec: JobSpec, plan: Plan, decode: DecodeStage, summary: RunSummary, engine: Engine, console: Console
 ) -> Attempt:
     """Commits every shard that is not committed yet."""
     attempt = Attempt(engine.name, spec.compute.concurrency, datetime.datetime.now(datetime.UTC))
-    committed = committed_shards(outcome.folder, decode.manifest.paths, plan)
+    folder, manifest = summary.folder, decode.manifest
+    committed = committed_shards(folder, manifest.paths, plan)
     open_shards = [shard for shard in range(plan.shards) if shard not in committed]
     if committed:
         log.info("resuming run %s: %d of %d shards are committed", plan.run_id, len(committed), plan.shards)
-        outcome.add_committed(committed)
+        summary.add_committed(committed)
     if not open_shards:
         return attempt
-    slots = engine.slots()
-    chunks = cut(plan, open_shards, spec.compute.batch_size, slots.decode_threads // slots.threads_per_task)
-    work = Work(chunks, decode, spec.model, spec.compute)
-    sink = Sink(outcome.folder, decode.manifest, plan, outcome.add)
-    progress = Progress(outcome.folder, plan.images, outcome.rows, console, slots)
-    with progress, closing(engine.run(work)) as tables:
+    chunks = cut(plan, open_shards, spec.compute.batch_size, engine.slots.decode_tasks)
+    sink = Sink(folder, manifest, plan, summary.add)
+    progress = ProgressReporter(folder, plan.images, summary.rows, console, engine.slots)
+    with progress, closing(engine.run(Work(chunks, decode, spec.model, spec.compute))) as tables:
         for table in tables:
             rows, figures = timing.detach(table)
             sink.add(rows)
@@ -123,3 +130,16 @@ def infer(
         device=progress.device,
         precision=progress.precision,
     )
+
+
+def finish(
+    spec: JobSpec, manifest: Manifest, summary: RunSummary, report: Report, attempt: Attempt, seconds: float
+) -> Result:
+    """Commits the run and writes its page. Raises RunFailed where too many images failed; the page is written first."""
+    problem = summary.problem()
+    if problem:
+        publish_report(report, spec, manifest, summary, attempt)
+        raise problem
+    success = summary.commit(seconds)
+    publish_report(report, spec, manifest, summary, attempt)
+    return Result(RunPaths.of(summary.folder.uri), success)

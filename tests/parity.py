@@ -10,7 +10,8 @@ from models import make_decoded
 from PIL import Image
 
 import scripts.demo
-from job.stages.images import Limits, decode
+from job.spec.limits import Limits
+from job.stages.images import decode
 from scripts.demo.detection import draw_detection
 from scripts.demo.images import draw_image
 

@@ -2,19 +2,18 @@
 
 import logging
 import math
-import os
 import time
 from collections.abc import Sequence
 
 from job.engines.devices import gpus_wanted
-from job.engines.engine import Slots
 from job.errors import PreflightError
+from job.settings import CAPACITY_TIMEOUT_S
 from job.spec.spec import ComputeSpec
+from job.stages.slots import Slots
 
 log = logging.getLogger(__name__)
 
 THREADS_PER_TASK = 4  # more of them wait for each other's Python
-TIMEOUT_S = float(os.environ.get("TENCH_CAPACITY_TIMEOUT_S", "600"))
 POLL_S = 5
 
 
@@ -36,7 +35,7 @@ def await_capacity(compute: ComputeSpec) -> None:
 
     replicas = compute.concurrency
     needed = {"GPU": replicas * gpus_wanted(compute), "CPU": replicas * compute.cpus_per_replica + 1}
-    deadline = time.monotonic() + TIMEOUT_S
+    deadline = time.monotonic() + CAPACITY_TIMEOUT_S.value()
     while True:
         found = ray.cluster_resources()
         short = [f"{found.get(kind, 0):g} of {n:g} {kind}s" for kind, n in needed.items() if found.get(kind, 0) < n]

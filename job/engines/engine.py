@@ -1,18 +1,16 @@
-"""Engines turn chunks into tables of rows, and know nothing of commits.
-
-Both run the same two stages: `DecodeStage` on chunks, `PredictStage` on what it yields.
-"""
+"""What an engine is, and which one a run gets. Both run the same two stages: `DecodeStage` and `TimedPredict`."""
 
 import os
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import pyarrow as pa
 
-from job.plan.shards import Chunks
+from job.plan.chunks import Chunks
 from job.spec.spec import ComputeSpec, ModelSpec
 from job.stages.decode import DecodeStage
+from job.stages.slots import Slots
 
 
 @dataclass(frozen=True)
@@ -25,37 +23,30 @@ class Work:
     compute: ComputeSpec
 
 
-@dataclass(frozen=True)
-class Slots:
-    """How much of each stage runs at once: threads that decode, in tasks of so many, and replicas that predict."""
-
-    decode_threads: int
-    threads_per_task: int
-    replicas: int
-
-
 class Engine(Protocol):
-    """One way to run the stages."""
+    """One way to run the stages, and a context: what takes long to start begins in the background as it is entered.
+
+    Entering raises PreflightError. Leaving waits until all that was started is down.
+    """
 
     name: str
 
-    def start(self) -> None:
-        """Begins what takes long, in the background; the plan is made meanwhile. Raises PreflightError."""
+    def __enter__(self) -> Self: ...
 
+    def __exit__(self, *error: object) -> None: ...
+
+    @property
     def slots(self) -> Slots:
-        """Waits until started."""
+        """Waits until started, once. Raises PreflightError."""
 
     def block_images(self, batch_size: int) -> int:
         """How many images a decoded table holds at most."""
 
     def run(self, work: Work) -> Generator[pa.Table]:
-        """Rows of every chunk, in any order, each with a timing column. Closing the iterator stops the engine."""
-
-    def stop(self) -> None:
-        """Gives back what `start` took; may be called twice."""
+        """Rows of every chunk, in any order, each with a timing column. Closing the iterator stops the work."""
 
 
-def choose(name: str | None, compute: ComputeSpec) -> Engine:
+def choose_engine(name: str | None, compute: ComputeSpec) -> Engine:
     """The engine of that name; None chooses Ray inside a Ray job or where RAY_ADDRESS is set, else this process."""
     if (name or ("ray" if "RAY_ADDRESS" in os.environ or "RAY_JOB_ID" in os.environ else "local")) == "ray":
         from job.engines.ray_data import RayEngine

@@ -6,14 +6,16 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Generator
+from typing import Self
 
 import pyarrow as pa
 
 from job.engines.channel import Channel, ChannelClosedError
 from job.engines.devices import gpus_wanted
-from job.engines.engine import Slots, Work, cores
+from job.engines.engine import Work, cores
 from job.errors import PreflightError
 from job.spec.spec import ComputeSpec
+from job.stages.slots import Slots
 from job.stages.timed_predict import TimedPredict
 
 log = logging.getLogger(__name__)
@@ -32,10 +34,17 @@ class LocalEngine:
         self._compute = compute
         self._threads: list[threading.Thread] = []
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         # 3 to 4 s on two cores; listing the source takes the rest of them meanwhile.
         self._threads.append(_start(functools.partial(importlib.import_module, "torch")))
+        return self
 
+    def __exit__(self, *error: object) -> None:
+        """Waits for the batch each thread is at: one inside torch when Python ends aborts the process."""
+        for thread in self._threads:
+            thread.join(STOP_TIMEOUT_S)
+
+    @functools.cached_property
     def slots(self) -> Slots:
         return Slots(decode_threads=cores(), threads_per_task=cores(), replicas=len(local_devices(self._compute)))
 
@@ -59,7 +68,7 @@ class LocalEngine:
                     decoded.put(table)
 
         def predict(device: str) -> None:
-            stage = TimedPredict(work.model, work.compute, device)
+            stage = TimedPredict(work.model, work.compute, device, work.decode.recipe)
             for table in decoded:
                 rows.put(stage(table))
 
@@ -72,11 +81,6 @@ class LocalEngine:
         finally:
             rows.close()
             decoded.close()
-
-    def stop(self) -> None:
-        """Waits for the batch each thread is at: one inside torch when Python ends aborts the process."""
-        for thread in self._threads:
-            thread.join(STOP_TIMEOUT_S)
 
 
 def _start(work: Callable[[], object]) -> threading.Thread:

@@ -9,26 +9,26 @@ import os
 import sys
 import threading
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
 from job.engines.capacity import await_capacity, divide
 from job.engines.devices import gpus_wanted, replica_device
-from job.engines.engine import Slots, Work, cores
+from job.engines.engine import Work, cores
 from job.engines.ray_errors import carrying, translated
 from job.errors import PreflightError, TenchError
+from job.recipe import Recipe
 from job.spec.spec import ComputeSpec, ModelSpec
+from job.stages.slots import Slots
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-log = logging.getLogger(__name__)
-
 MAX_TASKS = 5000  # 2 to 5 KB each in the driver; a task of a larger run takes several chunks
 BLOCK_BYTES = 256 << 20  # a chunk of 1,000 images at 224² is 150 MB; Ray's 128 MiB would cut it in two
-
-_ONE_AT_A_TIME = threading.Lock()
 
 
 class RayEngine:
@@ -39,10 +39,10 @@ class RayEngine:
     def __init__(self, compute: ComputeSpec) -> None:
         self._compute = compute
         self._thread = threading.Thread(target=self._hold_ray)
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._ready, self._stopped = threading.Event(), threading.Event()
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         # Read when Ray is imported. A cluster of fixed size has no node types that its autoscaler could miss.
         os.environ.setdefault("RAY_SCHEDULER_EVENTS", "0")
         try:
@@ -50,32 +50,34 @@ class RayEngine:
         except ImportError as error:
             raise PreflightError(f"Ray did not start: {error}") from error
         self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Waits until Ray is down: a reference that another thread drops meanwhile makes Ray end this process."""
+        self._stopped.set()
+        self._thread.join()
 
     def _hold_ray(self) -> None:
         """Starts Ray, and lives as long: the kernel kills Ray's processes when the thread that made them ends."""
         import ray
 
-        with _ONE_AT_A_TIME:
-            try:
-                init_ray(self._compute)
-                import ray.data
-            except Exception as error:
-                self._error = error
+        try:
+            init_ray(self._compute)
+            import ray.data
+        except BaseException as error:
+            self._error = error
+        finally:
             self._ready.set()
-            self._stopped.wait()
-            ray.shutdown()
+        self._stopped.wait()
+        ray.shutdown()
 
-    def _wait(self) -> None:
-        self._ready.wait()
-        if isinstance(self._error, TenchError):
-            raise self._error
-        if self._error:
-            raise PreflightError(f"Ray did not start: {self._error}") from self._error
-
+    @cached_property
     def slots(self) -> Slots:
         import ray
 
-        self._wait()
+        self._ready.wait()
+        if self._error:
+            raise PreflightError(f"Ray did not start: {self._error}") from self._error
         if "RAY_ADDRESS" in os.environ:
             await_capacity(self._compute)
         cpus_by_node = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
@@ -85,18 +87,11 @@ class RayEngine:
         return max(batch_size, 1000 - 1000 % batch_size)
 
     def run(self, work: Work) -> Generator[pa.Table]:
-        self._wait()
         configure_ray_data()
         try:
             yield from rows_dataset(work).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
         except Exception as error:
             raise translated(error) from error
-
-    def stop(self) -> None:
-        """Waits until Ray is down: a reference that another thread drops meanwhile makes Ray end this process."""
-        self._stopped.set()
-        if self._thread.ident:
-            self._thread.join()
 
 
 def init_ray(compute: ComputeSpec) -> None:
@@ -109,13 +104,25 @@ def init_ray(compute: ComputeSpec) -> None:
         ray.init(logging_level=logging.ERROR)
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Workers import what the driver can: models named module:factory lie beside the spec.
-    own = [path for path in sys.path if path and not path.startswith((sys.prefix, sys.base_prefix))]
-    os.environ["PYTHONPATH"] = os.pathsep.join([*own, os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
     replicas = compute.concurrency * compute.cpus_per_replica
-    # Its warnings are of the thread it starts in, and of the token it makes for itself.
-    # "local": without it Ray would join a cluster that somebody started on this machine.
-    ray.init("local", num_cpus=cores() + replicas, include_dashboard=False, logging_level=logging.ERROR)
+    with python_path():
+        # Its warnings are of the thread it starts in, and of the token it makes for itself.
+        # "local": without it Ray would join a cluster that somebody started on this machine.
+        ray.init("local", num_cpus=cores() + replicas, include_dashboard=False, logging_level=logging.ERROR)
+
+
+@contextmanager
+def python_path() -> Iterator[None]:
+    """Ray's workers, made meanwhile, import what this process can: models named module:factory lie beside the spec."""
+    before = os.environ.get("PYTHONPATH")
+    own = [path for path in sys.path if path and not path.startswith((sys.prefix, sys.base_prefix))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [*own, before]))
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def configure_ray_data() -> None:
@@ -155,7 +162,7 @@ def rows_dataset(work: Work) -> "Dataset":
     )
     return decoded.map_batches(
         Replica,
-        fn_constructor_args=(work.model, work.compute, gpus),
+        fn_constructor_args=(work.model, work.compute, gpus, decode.recipe),
         # Ray wants a number where there are GPUs; whole blocks otherwise, which saves a copy.
         batch_size=_bundle(work) if gpus else None,
         batch_format="pyarrow",
@@ -176,12 +183,12 @@ class Replica:
     Ray Data takes an error of `__init__` for a death, and starts three more; one of `__call__` ends the run.
     """
 
-    def __init__(self, model: ModelSpec, compute: ComputeSpec, gpus: float) -> None:
+    def __init__(self, model: ModelSpec, compute: ComputeSpec, gpus: float, recipe: Recipe) -> None:
         from job.stages.timed_predict import TimedPredict
 
         self._error: TenchError | None = None
         try:
-            self._predict = TimedPredict(model, compute, replica_device(gpus, compute.cpu_fallback))
+            self._predict = TimedPredict(model, compute, replica_device(gpus, compute.cpu_fallback), recipe)
         except TenchError as error:
             self._error = error
 

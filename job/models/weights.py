@@ -19,6 +19,7 @@ import torch
 from filelock import FileLock
 
 from job.errors import ModelError
+from job.settings import CACHE
 from job.stores.storage import Entry, Folder, is_bucket, open_folder, split_uri
 
 _PART_BYTES = 32 << 20
@@ -80,7 +81,7 @@ def read_state_dict(path: Path) -> StateDict:
 def cache_folder() -> Path:
     """Where this node keeps fetched weights; made where it is not there."""
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    named = os.environ.get("TENCH_CACHE")
+    named = CACHE.value()
     options = [named] if named else [f"{home}/tench", f"{tempfile.gettempdir()}/tench-{os.getuid()}"]
     for option in options:
         folder = Path(option).expanduser()
@@ -90,7 +91,7 @@ def cache_folder() -> Path:
             continue
         if os.access(folder, os.W_OK):
             return folder
-    raise ModelError(f"no folder for weights can be written: {', '.join(options)}; set TENCH_CACHE to one that can")
+    raise ModelError(f"no folder for weights can be written: {', '.join(options)}; set {CACHE.name} to one that can")
 
 
 def node_lock(name: str) -> FileLock:

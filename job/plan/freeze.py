@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 
 from job.errors import StoreError
 from job.plan.paths import RunPaths
-from job.plan.plan import Part, Plan, check_unchanged, fingerprint, load_plan, versions
+from job.plan.plan import check_unchanged, fingerprint, versions
+from job.plan.records import Part, Plan, load_plan
+from job.spec.columns import PLACE
 from job.spec.spec import JobSpec
 from job.stores.storage import Folder
 
@@ -82,8 +84,8 @@ def _shards(listing: Iterator[pa.Table], rows_per_file: int) -> Iterator[pa.Tabl
 
 def _number(table: pa.Table, shard: int) -> pa.Table:
     rows = table.num_rows
-    table = table.add_column(0, "row", pa.array(range(rows), pa.int32()))
-    return table.add_column(0, "shard", pa.repeat(pa.scalar(shard, pa.int32()), rows))
+    place = [pa.repeat(pa.scalar(shard, pa.int32()), rows), pa.array(range(rows), pa.int32())]
+    return pa.table([*place, *table.columns], [*PLACE, *table.column_names])
 
 
 def _parts(shards: Iterator[pa.Table]) -> Iterator[tuple[int, list[pa.Table]]]:
@@ -135,7 +137,7 @@ def _create_or_replace(folder: Folder, key: str, data: bytes, digest: str) -> st
 
 
 def _commit(plan: Plan, folder: Folder, spec: JobSpec) -> Plan:
-    data = plan.model_dump_json(indent=1).encode()
+    data = plan.to_bytes()
     try:
         folder.create(RunPaths.plan, data)
     except FileExistsError:

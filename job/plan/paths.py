@@ -19,6 +19,12 @@ class RunPaths:
     output_uri: str
     run_id: str
 
+    @classmethod
+    def of(cls, uri: str) -> "RunPaths":
+        """Of a run's folder."""
+        output_uri, _, run_id = uri.rstrip("/").rpartition("/")
+        return cls(output_uri, run_id)
+
     @property
     def uri(self) -> str:
         """The run's folder, without a slash at its end."""

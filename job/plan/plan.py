@@ -1,6 +1,6 @@
-"""The plan: what a run is, frozen in `plan.json`, so that every later attempt means the same images.
+"""The plan: which specs are the same run, and whether a spec is still the one that was frozen.
 
-What determines the result is its fingerprint; `job.plan.freeze` writes it.
+What determines the result is its fingerprint; `freeze` writes the plan, `records` has its form.
 """
 
 import hashlib
@@ -9,44 +9,10 @@ import platform
 from importlib import metadata
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from job.errors import PlanChanged
 from job.plan.paths import RunPaths
+from job.plan.records import Plan
 from job.spec.spec import JobSpec
-from job.stores.storage import Folder
-
-
-class Part(BaseModel):
-    """One manifest object: a row group for each of its shards."""
-
-    model_config = ConfigDict(frozen=True)
-
-    first_shard: int
-    shards: int
-    rows: int
-    etag: str
-    sha256: str
-
-
-class Plan(BaseModel):
-    """What `plan.json` says. Unknown keys are ignored, so that a newer writer does not break an older reader."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    run_id: str
-    fingerprint: str
-    spec: dict[str, Any]
-    images: int
-    bytes: int | None
-    shards: int
-    rows_per_file: int
-    parts: tuple[Part, ...]
-    versions: dict[str, str]
-    created: str
-
-    def shard_rows(self, shard: int) -> int:
-        return min(self.rows_per_file, self.images - shard * self.rows_per_file)
 
 
 def determinants(spec: JobSpec) -> dict[str, Any]:
@@ -65,13 +31,6 @@ def fingerprint(spec: JobSpec) -> str:
 
 def run_paths(spec: JobSpec, run_id: str | None = None) -> RunPaths:
     return RunPaths(spec.output.uri, run_id or f"{spec.name}-{fingerprint(spec)[:8]}")
-
-
-def load_plan(folder: Folder) -> Plan | None:
-    try:
-        return Plan.model_validate_json(folder.read(RunPaths.plan))
-    except FileNotFoundError:
-        return None
 
 
 def check_unchanged(plan: Plan, spec: JobSpec) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from job.plan.records import ClassAccuracy, Metrics
 from job.report.gallery import class_colours, to_card
 from job.report.histogram import ScoreHistogram
 from job.report.sampled_rows import Pick
@@ -33,7 +34,7 @@ ERROR_MEANINGS = {
 
 @dataclass(frozen=True)
 class RunFigures:
-    """What is known of a run when it ends; `metrics` come from `job.results.evaluation.Evaluation`."""
+    """What is known of a run when it ends; `failed_by_kind` and `problem` also of one that failed."""
 
     run_id: str
     name: str
@@ -53,7 +54,7 @@ class RunFigures:
     device: str
     precision: str
     versions: Mapping[str, str]
-    metrics: Mapping[str, Any] | None
+    metrics: Metrics
     problem: str | None = None  # why the run counts as failed; None for one that is complete
     spec: str | None = None  # the spec as text
 
@@ -102,9 +103,9 @@ def render_page(
     thumbnails: Mapping[tuple[int, int], bytes],
 ) -> str:
     """The whole page as one HTML document."""
-    metrics = figures.metrics or {}
-    per_class = metrics.get("boxes_per_class") or metrics.get("predicted_per_class") or {}
-    colours = class_colours(list(per_class)) if "boxes" in metrics else {}
+    metrics = figures.metrics
+    per_class, is_detection = metrics.per_predicted_class, metrics.boxes is not None
+    colours = class_colours(list(per_class)) if is_detection else {}
     cards = {
         gallery.name: [to_card(pick, thumbnails.get(pick.key), colours) for pick in gallery.picks]
         for gallery in galleries
@@ -116,15 +117,15 @@ def render_page(
             figures=figures,
             metrics=metrics,
             tiles=_tiles(figures),
-            accuracy_bars=_accuracy_bars(metrics.get("per_class", {})),
+            accuracy_bars=_accuracy_bars(metrics.per_class or {}),
             class_bars=_class_bars(per_class, colours),
             class_total=len(per_class),
-            histogram=_histogram(scores, has_expected="top1" in metrics),
+            histogram=_histogram(scores, has_expected=metrics.top1 is not None),
             galleries=[(gallery, cards[gallery.name]) for gallery in galleries],
             failed=failed,
             meanings=ERROR_MEANINGS,
             open_bars=OPEN_BARS,
-            is_detection="boxes" in metrics,
+            is_detection=is_detection,
         )
     )
 
@@ -155,19 +156,19 @@ def _time(moment: datetime) -> str:
 
 
 def _tiles(figures: RunFigures) -> list[Tile]:
-    metrics = figures.metrics or {}
+    metrics = figures.metrics
     failed_share = wording.percent(figures.failed / figures.images) if figures.images else ""
     tiles = [
         Tile("Images", wording.count(figures.images)),
         Tile("Failed", wording.count(figures.failed), f"{failed_share} of the images" if figures.failed else ""),
     ]
-    if "top1" in metrics:
+    if metrics.top1 is not None:
         tiles.append(
-            Tile("Top-1", wording.percent(metrics["top1"]), f"of {wording.count(metrics['evaluated'])} labelled")
+            Tile("Top-1", wording.percent(metrics.top1), f"of {wording.count(metrics.evaluated or 0)} labelled")
         )
-    if "boxes" in metrics:
-        without = metrics["images_without_box"]
-        tiles.append(Tile("Boxes", wording.count(metrics["boxes"]), f"{wording.counted(without, 'image')} without one"))
+    if metrics.boxes is not None:
+        without = wording.counted(metrics.images_without_box or 0, "image")
+        tiles.append(Tile("Boxes", wording.count(metrics.boxes), f"{without} without one"))
     if figures.images_per_second:
         bottleneck = f"bottleneck: {figures.bottleneck}" if figures.bottleneck else ""
         tiles.append(Tile("Images a second", wording.rate(figures.images_per_second), bottleneck))
@@ -175,9 +176,9 @@ def _tiles(figures: RunFigures) -> list[Tile]:
     return tiles
 
 
-def _accuracy_bars(per_class: Mapping[str, Mapping[str, Any]]) -> list[Bar]:
+def _accuracy_bars(per_class: Mapping[str, ClassAccuracy]) -> list[Bar]:
     return [
-        Bar(name, 100 * row["top1"], wording.percent(row["top1"]), f"of {wording.count(row['n'])}")
+        Bar(name, 100 * row.top1, wording.percent(row.top1), f"of {wording.count(row.n)}")
         for name, row in list(per_class.items())[:MAX_BARS]
     ]
 

@@ -10,17 +10,21 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from job.errors import ImageError, StoreError, TenchError
+from job.errors import ImageError, StoreError
+from job.plan.manifest import Manifest
 from job.plan.paths import RunPaths
 from job.plan.plan import versions
-from job.plan.shards import Manifest
-from job.report.report import RunFigures, thumbnail
+from job.plan.records import Metrics
+from job.report.gallery import thumbnail
+from job.report.page import RunFigures
+from job.report.report import Report
 from job.report.sampled_rows import Pick
-from job.results.summary import Outcome
+from job.results.run_summary import RunSummary
 from job.sources.open_source import open_source
+from job.spec.columns import READ
+from job.spec.limits import Limits
 from job.spec.spec import JobSpec
-from job.stages.decode import READ_COLUMNS
-from job.stages.images import Limits, decode
+from job.stages.images import decode
 
 log = logging.getLogger(__name__)
 
@@ -40,20 +44,18 @@ class Attempt:
     precision: str = "none"
 
 
-def publish_report(
-    spec: JobSpec, manifest: Manifest, outcome: Outcome, attempt: Attempt, problem: TenchError | None
-) -> None:
+def publish_report(report: Report, spec: JobSpec, manifest: Manifest, summary: RunSummary, attempt: Attempt) -> None:
     """Writes `report.html`. A store that refuses it is logged: the rows are committed, and the run has ended."""
-    finished = datetime.datetime.now(datetime.UTC)
+    finished, problem = datetime.datetime.now(datetime.UTC), summary.problem()
     figures = RunFigures(
         run_id=manifest.paths.run_id,
         name=spec.name,
         model=spec.model.name,
         source=spec.source.uri,
         output=manifest.paths.uri,
-        images=outcome.rows,
-        failed=outcome.failed,
-        failed_by_kind=outcome.failed_by_kind,
+        images=summary.rows,
+        failed=summary.failed,
+        failed_by_kind=summary.failed_by_kind,
         seconds=(finished - attempt.started).total_seconds(),
         images_per_second=attempt.images_per_second,
         bottleneck=attempt.bottleneck,
@@ -64,30 +66,30 @@ def publish_report(
         device=attempt.device,
         precision=attempt.precision,
         versions=versions(),
-        metrics=outcome.evaluation.metrics(),
+        metrics=summary.evaluation.metrics() or Metrics(rows=0, failed_by_kind={}),
         problem=None if problem is None else str(problem),
         spec=json.dumps(spec.model_dump(mode="json"), indent=1, ensure_ascii=False),
     )
-    page = outcome.report.render(figures, thumbnails(spec, manifest, outcome.report.picks()))
+    page = report.render(figures, thumbnails(spec, manifest, report.picks()))
     try:
-        outcome.folder.put(RunPaths.report, page.encode())
+        summary.folder.put(RunPaths.report, page.encode())
     except StoreError as error:
         log.warning("the report is not written: %s", error)
 
 
 def thumbnails(spec: JobSpec, manifest: Manifest, picks: Sequence[Pick]) -> dict[tuple[int, int], bytes]:
     """A picture for each pick that can still be read."""
-    limits = Limits(max_pixels=spec.errors.max_pixels, max_bytes=spec.errors.max_bytes)
+    limits = Limits.of(spec.errors)
     with ThreadPoolExecutor(THREADS, "thumbnail") as pool:
         drawn = pool.map(lambda found: _draw(found[0], found[1], limits), _handles(spec, manifest, picks))
         return {pick.key: picture for pick, picture in zip(picks, drawn, strict=True) if picture}
 
 
 def _handles(spec: JobSpec, manifest: Manifest, picks: Sequence[Pick]) -> Iterator[tuple[Pick, Callable[[], bytes]]]:
-    source = open_source(spec.source, spec.errors.max_bytes)
+    source = open_source(spec.source, Limits.of(spec.errors))
     for shard, group in groupby(picks, key=lambda pick: pick.shard):
         in_shard = list(group)
-        rows = manifest.rows(shard, READ_COLUMNS).take(pa.array([pick.row for pick in in_shard]))
+        rows = manifest.rows(shard, READ).take(pa.array([pick.row for pick in in_shard]))
         yield from zip(in_shard, source.read(rows), strict=True)
 
 

@@ -12,20 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from job.report.gallery import thumbnail
 from job.report.histogram import ScoreHistogram
 from job.report.page import FailedRow, Gallery, RunFigures, render_page
 from job.report.sampled_rows import Pick, Shortlist, row_hashes, to_pick
-
-__all__ = ["Report", "RunFigures", "thumbnail"]
+from job.spec.columns import HIDDEN, RESERVED
 
 FAILED_EXAMPLES = 10  # rows shown of each kind of error
 # Kept columns are not shown, and may be large.
-SHOWN_COLUMNS = (
-    *("uri", "expected", "error", "width", "height"),
-    *("label", "score", "top_labels", "top_scores"),
-    *("boxes", "labels", "scores"),
-)
+SHOWN_COLUMNS = tuple(RESERVED - HIDDEN)
 
 Hashes = npt.NDArray[np.uint64]
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from job.plan.records import ClassAccuracy, Confusion
+
 # Room for ImageNet-21k. More distinct names mean that the expected "labels" are really ids: counted, not told apart.
 MAX_CLASSES = 25_000
 MAX_CONFUSIONS = 200_000  # pairs, about 250 bytes each
@@ -71,15 +73,18 @@ class Accuracy:
             self._add_confusion(names[pair // len(names)], names[pair % len(names)], number)
 
     def metrics(self, known: Set[str]) -> dict[str, Any]:
+        """The fields of `Metrics` that are its; `evaluated` alone where no row has an expected label."""
         if not self._rows:
             return {"evaluated": 0}
-        metrics: dict[str, Any] = {"evaluated": self._rows, "top1": self._right / self._rows, "k": self.k}
-        if self.k > 1:
-            metrics[f"top{self.k}"] = self._right_in_top / self._rows
-        metrics["unknown_expected"] = dict(list(self.unknown(known).items())[:LISTED_NAMES])
-        metrics["confusions"] = self._costliest_confusions()
-        metrics["per_class"] = self._per_class()
-        return metrics
+        return {
+            "evaluated": self._rows,
+            "top1": self._right / self._rows,
+            "k": self.k,
+            "top_k": self._right_in_top / self._rows if self.k > 1 else None,
+            "unknown_expected": dict(list(self.unknown(known).items())[:LISTED_NAMES]),
+            "confusions": self._costliest_confusions(),
+            "per_class": self._per_class(),
+        }
 
     def unknown(self, known: Set[str]) -> dict[str, int]:
         """Expected names that the model does not know, with their rows, the most frequent first."""
@@ -94,19 +99,19 @@ class Accuracy:
         else:
             self._is_full = True
 
-    def _costliest_confusions(self) -> list[dict[str, Any]]:
+    def _costliest_confusions(self) -> list[Confusion]:
         ranked = heapq.nsmallest(LISTED_CONFUSIONS, self._confusions.items(), key=lambda item: (-item[1], item[0]))
         wrong = self._rows - self._right
         return [
-            {"expected": expected, "label": label, "count": number, "share": number / wrong}
+            Confusion(expected=expected, label=label, count=number, share=number / wrong)
             for (expected, label), number in ranked
         ]
 
-    def _per_class(self) -> dict[str, dict[str, float]]:
+    def _per_class(self) -> dict[str, ClassAccuracy]:
         """The worst first; among equals, the one with more images."""
         right = self._right_by_name.counts
         rows = [(right.get(name, 0) / number, -number, name) for name, number in self._expected.counts.items()]
-        return {name: {"n": -negative, "top1": top1} for top1, negative, name in sorted(rows)}
+        return {name: ClassAccuracy(n=-negative, top1=top1) for top1, negative, name in sorted(rows)}
 
 
 def tally(codes: Codes, names: int) -> Codes:

@@ -29,7 +29,7 @@ def keep_log(paths: RunPaths) -> None:
     if file is None or _is_complete(paths):
         return
     started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    kept = DriverLog(file, paths, started)
+    kept = DriverLogCopy(file, paths, started)
     ticker = Ticker(INTERVAL_S, kept.copy)
     ticker.start()
     # An error is printed when everything else is over.
@@ -55,7 +55,7 @@ def _is_complete(paths: RunPaths) -> bool:
         return False
 
 
-def _finish(ticker: Ticker, kept: "DriverLog") -> None:
+def _finish(ticker: Ticker, kept: "DriverLogCopy") -> None:
     """Copies what was printed last."""
     ticker.stop()
     sys.stdout.flush()
@@ -63,7 +63,7 @@ def _finish(ticker: Ticker, kept: "DriverLog") -> None:
     kept.copy()
 
 
-class DriverLog:
+class DriverLogCopy:
     """Copies the end of a growing file to `logs/driver-<started>.log`."""
 
     def __init__(self, file: Path, paths: RunPaths, started: str) -> None:

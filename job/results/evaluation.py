@@ -5,7 +5,6 @@ image, only for a class and for a pair of classes that were taken for each other
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from job.plan.records import Metrics
 from job.results.accuracy import MAX_CLASSES, MAX_CONFUSIONS, Accuracy, Codes, NameCounter, tally
-from job.terminal.wording import count, counted, percent, printable, shorten
+from job.terminal.wording import counted, shorten
 
 TOP_K = 5
 LISTED_NAMES = 10
@@ -23,12 +23,10 @@ LISTED_NAMES = 10
 class Evaluation:
     """Counts over the predictions of a run, in memory bounded by the number of classes.
 
-    `labels` are the model's class names, against which an expected label can be unknown; without them, it is one that
-    the model gave for no image, not even among its top labels.
+    An expected label is unknown where the model gave it for no image, not even among its top labels.
     """
 
-    def __init__(self, labels: Sequence[str] | None) -> None:
-        self._labels = frozenset(labels or ())
+    def __init__(self) -> None:
         self._rows = 0
         self._failed: Counter[str] = Counter()
         self._predicted = NameCounter()
@@ -51,37 +49,29 @@ class Evaluation:
         else:
             self._add_labels(rows)
 
-    def metrics(self) -> dict[str, Any] | None:
-        """The figures, ready for JSON; None before any row was added.
+    @property
+    def failed_by_kind(self) -> dict[str, int]:
+        return dict(self._failed.most_common())
+
+    def metrics(self) -> Metrics | None:
+        """The figures; None before any row was added.
 
         Accuracy is over the rows with an expected label and no error, and is left out where there are none. The
         costliest confusion comes first; its share is that of all wrong rows.
         """
         if not self._rows:
             return None
-        metrics: dict[str, Any] = {"rows": self._rows, "failed_by_kind": dict(self._failed.most_common())}
+        common: dict[str, Any] = {"rows": self._rows, "failed_by_kind": self.failed_by_kind}
+        common["warnings"] = tuple(self._warnings())
         if self._boxes is not None:
-            metrics |= {"boxes": self._boxes, "images_without_box": self._without_box}
-            metrics["boxes_per_class"] = self._predicted.listed()
-        else:
-            metrics["predicted_per_class"] = self._predicted.listed()
-            metrics |= self._accuracy.metrics(self._known_labels)
-        metrics["warnings"] = self._warnings()
-        return metrics
-
-    def summary_lines(self) -> list[str]:
-        """The same for a terminal: a few lines of plain text, fit to print whatever the classes are named."""
-        metrics = self.metrics()
-        if metrics is None:
-            return []
-        lines = [f"warning: {warning}" for warning in metrics["warnings"]]
-        if "boxes" in metrics:
-            without = counted(metrics["images_without_box"], "image")
-            most = _most_common(metrics["boxes_per_class"])
-            return [f"{counted(metrics['boxes'], 'box')}{most}; {without} without a box", *lines]
-        if "top1" not in metrics:
-            return [f"most predicted{_most_common(metrics['predicted_per_class'])}", *lines]
-        return [*_accuracy_lines(metrics), *lines]
+            return Metrics(
+                **common,
+                boxes=self._boxes,
+                images_without_box=self._without_box,
+                boxes_per_class=self._predicted.listed(),
+            )
+        accuracy = self._accuracy.metrics(self._given.counts.keys())
+        return Metrics(**common, predicted_per_class=self._predicted.listed(), **accuracy)
 
     def _add_labels(self, rows: pa.Table) -> None:
         expected, label, top = (rows[name].combine_chunks() for name in ("expected", "label", "top_labels"))
@@ -100,20 +90,16 @@ class Evaluation:
         self._boxes = (self._boxes or 0) + len(codes)
         self._without_box += int(pc.sum(pc.equal(pc.list_value_length(labels).fill_null(0), 0)).as_py() or 0)
 
-    @property
-    def _known_labels(self) -> Set[str]:
-        return self._labels or self._given.counts.keys()
-
     def _warnings(self) -> list[str]:
         warnings = []
-        unknown = self._accuracy.unknown(self._known_labels)
+        unknown = self._accuracy.unknown(self._given.counts.keys())
         if unknown:
             some = ", ".join(shorten(name, 40) for name in list(unknown)[:LISTED_NAMES])
             more = ", …" if len(unknown) > LISTED_NAMES else ""
-            why = "that the model has no class for" if self._labels else "that the model gave for no image"
             warnings.append(
-                f"{counted(sum(unknown.values()), 'image')} expected {counted(len(unknown), 'label')} {why}"
-                f" ({some}{more}) and counted as wrong; source.label_names maps expected labels to class names"
+                f"{counted(sum(unknown.values()), 'image')} expected {counted(len(unknown), 'label')} that the model"
+                f" gave for no image ({some}{more}) and counted as wrong; source.label_names maps expected labels to"
+                " class names"
             )
         if self._accuracy.is_capped:
             warnings.append(
@@ -145,28 +131,3 @@ def _top_hits(expected: Codes, top: Codes, lengths: Codes) -> npt.NDArray[np.boo
     hits = np.zeros(len(expected), dtype=np.bool_)
     hits[row[(top == expected[row]) & (place < TOP_K)]] = True
     return hits & (expected >= 0)
-
-
-def _accuracy_lines(metrics: dict[str, Any]) -> Iterable[str]:
-    k = metrics["k"]
-    top_k = f", top-{k} {percent(metrics[f'top{k}'])}" if k > 1 else ""
-    of = counted(metrics["evaluated"], "image")
-    yield f"top-1 {percent(metrics['top1'])}{top_k} of {of} with an expected label"
-    if not metrics["confusions"]:
-        return
-    confusion = metrics["confusions"][0]
-    worst = [
-        f"{shorten(name, 40)} {percent(row['top1'])} of {count(row['n'])}"
-        for name, row in list(metrics["per_class"].items())[:3]
-        if row["top1"] < 1
-    ]
-    yield f"worst classes: {', '.join(worst)}"
-    yield (
-        f"costliest confusion: {counted(confusion['count'], 'image')} of {printable(confusion['expected'])} called"
-        f" {printable(confusion['label'])}, {percent(confusion['share'])} of the wrong ones"
-    )
-
-
-def _most_common(counts: dict[str, int]) -> str:
-    some = ", ".join(f"{shorten(name, 40)} {count(number)}" for name, number in list(counts.items())[:5])
-    return f": {some}" if some else ""

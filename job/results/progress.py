@@ -4,7 +4,6 @@ Fed by the driver with every table of rows. It owns the rates, the time left, an
 """
 
 import datetime
-import json
 import logging
 import time
 from collections import Counter, deque
@@ -15,9 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from job.engines.engine import Slots
 from job.errors import StoreError
 from job.plan.paths import RunPaths
+from job.plan.records import Progress
+from job.stages.slots import Slots
 from job.stages.timing import Figures
 from job.stores.storage import Folder
 from job.terminal.ticker import Ticker
@@ -28,7 +28,7 @@ INTERVAL_S = 10.0
 WINDOW_S = 60.0
 
 
-class Progress:
+class ProgressReporter:
     """A context: while it is open, a thread shows and writes how far the run is. `add` counts rows as they come."""
 
     def __init__(self, folder: Folder, total: int, done: int, console: Console, slots: Slots) -> None:
@@ -49,11 +49,11 @@ class Progress:
             TimeRemainingColumn(),
             TextColumn("left"),
             console=console,
-            disable=not console.is_terminal,
+            disable=not (console.is_terminal or console.is_jupyter),
         )
         self._task = self._bar.add_task("starting", total=total, completed=done)
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProgressReporter":
         self._bar.start()
         self._ticker.start()
         return self
@@ -131,16 +131,16 @@ class Progress:
         return f"{self.images_per_second:,.0f} images/s"
 
     def _write(self) -> None:
-        document = {
-            "rows_done": self.done,
-            "failed": self.failed.total(),
-            "total": self._total,
-            "images_per_second": float(f"{self.images_per_second:.3g}"),  # 0 where there is no row, and only there
-            "eta_s": None if self.eta_s is None else round(self.eta_s, 1),
-            "bottleneck": self.bottleneck(),
-            "updated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        }
+        progress = Progress(
+            rows_done=self.done,
+            failed=self.failed.total(),
+            total=self._total,
+            images_per_second=float(f"{self.images_per_second:.3g}"),  # 0 where there is no row, and only there
+            eta_s=None if self.eta_s is None else round(self.eta_s, 1),
+            bottleneck=self.bottleneck(),
+            updated=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
         try:
-            self._folder.put(RunPaths.progress, json.dumps(document, indent=1).encode())
+            self._folder.put(RunPaths.progress, progress.to_bytes())
         except StoreError as error:
             log.warning("progress is not written: %s", error)

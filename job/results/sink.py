@@ -4,11 +4,11 @@ Rows come in any order and may come twice; a shard is written when every row of 
 manifest's order, beside the manifest's own columns.
 """
 
+import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from job.errors import RunFailed
-from job.plan.plan import Plan
-from job.plan.shards import Manifest
+from job.plan.manifest import Manifest
+from job.plan.records import CommittedFile, Plan
+from job.spec.columns import HIDDEN
 from job.stores.storage import Folder
 
 log = logging.getLogger(__name__)
@@ -28,17 +29,7 @@ WRITERS = 4
 BACKLOG = 8  # shards that wait for a writer, before the driver waits for them
 
 
-@dataclass(frozen=True)
-class Committed:
-    """A predictions object as `_SUCCESS` lists it."""
-
-    file: str
-    rows: int
-    bytes: int
-    etag: str
-
-
-OnCommit = Callable[[int, Committed, pa.Table], None]
+OnCommit = Callable[[int, CommittedFile, pa.Table], None]
 
 
 class Sink:
@@ -96,7 +87,7 @@ class Sink:
             table = pq.read_table(BytesIO(data))
             entry = self._folder.head(key)
             etag = entry.etag if entry else ""
-        self._on_commit(shard, Committed(key, table.num_rows, len(data), etag), table)
+        self._on_commit(shard, committed_file(key, etag, data, table), table)
 
 
 class _OpenShard:
@@ -128,12 +119,18 @@ def join(manifest: pa.Table, rows: pa.Table) -> pa.Table:
     """The predictions of a shard: the contract's columns, in the contract's order."""
     if not np.array_equal(rows["row"].to_numpy(), manifest["row"].to_numpy()):
         raise RunFailed(f"the rows of shard {manifest['shard'][0]} do not match its manifest; report this as a bug")
-    hidden = {"shard", "row", "size", "etag", "offset"}
-    table = manifest.select([name for name in manifest.column_names if name not in hidden])
+    table = manifest.select([name for name in manifest.column_names if name not in HIDDEN])
     for name in rows.column_names:
-        if name not in hidden:
+        if name not in HIDDEN:
             table = table.append_column(rows.schema.field(name), rows[name])
     return table
+
+
+def committed_file(key: str, etag: str, data: bytes, table: pa.Table) -> CommittedFile:
+    """What `_SUCCESS` says of a predictions file; by its digest a copy of the run can be told from a changed one."""
+    return CommittedFile(
+        file=key, rows=table.num_rows, bytes=len(data), etag=etag, sha256=hashlib.sha256(data).hexdigest()
+    )
 
 
 def encode(table: pa.Table) -> bytes:

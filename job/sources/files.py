@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from job.errors import SourceError
 from job.sources.object_images import read_objects
 from job.sources.source import ROW_FIELDS, Handle
+from job.spec.limits import Limits
 from job.spec.spec import FilesSource
 from job.stores.storage import open_folder, split_uri
 
@@ -20,9 +21,9 @@ _PARENT = r"(?s)^(?:.*/)?(?P<name>[^/]+)/[^/]*$"
 class FilesReader:
     """Files by their suffix, case ignored; where the URI is one object, that one, whatever its name."""
 
-    def __init__(self, spec: FilesSource, max_bytes: int) -> None:
+    def __init__(self, spec: FilesSource, limits: Limits) -> None:
         self._spec = spec
-        self._max_bytes = max_bytes
+        self._limits = limits
 
     def rows(self) -> Iterator[pa.Table]:
         folder = open_folder(self._spec.uri)
@@ -41,7 +42,7 @@ class FilesReader:
         yield single
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
-        return read_objects(rows["uri"].to_pylist(), rows["size"].to_pylist(), self._max_bytes)
+        return read_objects(rows["uri"].to_pylist(), rows["size"].to_pylist(), self._limits)
 
     def _is_image(self, keys: pa.ChunkedArray) -> pa.ChunkedArray:
         return reduce(pc.or_, (pc.ends_with(keys, suffix, ignore_case=True) for suffix in self._spec.suffixes))

@@ -6,6 +6,7 @@ from functools import lru_cache, partial
 from job.errors import ImageError, StoreError
 from job.sources.read_ahead import ReadAhead
 from job.sources.source import Handle
+from job.spec.limits import Limits
 from job.stores.storage import Folder, is_bucket, open_folder, split_uri
 
 _THREADS = 32
@@ -13,15 +14,15 @@ _AHEAD_BYTES = 64 << 20
 _GUESSED_BYTES = 256 << 10
 
 
-def read_objects(uris: Sequence[str], sizes: Sequence[int | None], max_bytes: int) -> Iterator[Handle]:
+def read_objects(uris: Sequence[str], sizes: Sequence[int | None], limits: Limits) -> Iterator[Handle]:
     """A handle for each URI, in order. What lies in buckets is read ahead, in threads."""
     opened = lru_cache(maxsize=32)(open_folder)
-    images = [partial(_read, opened, uri, size, max_bytes) for uri, size in zip(uris, sizes, strict=True)]
+    images = [partial(_read, opened, uri, size, limits) for uri, size in zip(uris, sizes, strict=True)]
     remote = [index for index, uri in enumerate(uris) if is_bucket(uri)]
     if not remote:
         yield from images
         return
-    costs = [_GUESSED_BYTES if (size := sizes[index]) is None else min(size, max_bytes) for index in remote]
+    costs = [_GUESSED_BYTES if (size := sizes[index]) is None else min(size, limits.max_bytes) for index in remote]
     ahead = ReadAhead(lambda unit: images[remote[unit]](), costs, [1] * len(remote), _THREADS, _AHEAD_BYTES)
     units = {index: unit for unit, index in enumerate(remote)}
     try:
@@ -32,33 +33,20 @@ def read_objects(uris: Sequence[str], sizes: Sequence[int | None], max_bytes: in
         raise
 
 
-def check_bytes(data: bytes, max_bytes: int) -> bytes:
-    """The same bytes. Raises ImageError where there are none or too many."""
-    check_size(len(data), max_bytes)
-    return data
-
-
-def check_size(size: int | None, max_bytes: int) -> None:
-    """Raises ImageError where an image of this many bytes is not to be read."""
-    if size == 0:
-        raise ImageError("empty", "it has no bytes")
-    if size is not None and size > max_bytes:
-        raise ImageError("too-large", f"{size:,} bytes are more than errors.max_bytes, {max_bytes:,}")
-
-
-def _read(opened: Callable[[str], Folder], uri: str, size: int | None, max_bytes: int) -> bytes:
+def _read(opened: Callable[[str], Folder], uri: str, size: int | None, limits: Limits) -> bytes:
     if not uri.strip():
         raise ImageError("missing", "the row names no image")
-    check_size(size, max_bytes)
+    limits.check_size(size)
     try:
         root, key = split_uri(uri)
         folder = opened(root)
         # Of an unknown size, one byte more than may be is enough to know.
-        data = folder.read(key) if size is not None else folder.read_range(key, 0, max_bytes + 1)
+        data = folder.read(key) if size is not None else folder.read_range(key, 0, limits.max_bytes + 1)
     except FileNotFoundError:
         raise ImageError("missing", "there is no such object") from None
     except StoreError as error:
         raise ImageError("unreadable", str(error)) from error
-    if size is None and len(data) > max_bytes:
-        raise ImageError("too-large", f"more than errors.max_bytes, {max_bytes:,} bytes")
-    return check_bytes(data, max_bytes)
+    if size is None and len(data) > limits.max_bytes:
+        raise ImageError("too-large", f"more than {limits.max_bytes:,} bytes (errors.max_bytes)")
+    limits.check_size(len(data))
+    return data

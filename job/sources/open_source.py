@@ -1,21 +1,22 @@
 """Where the images come from. `open_source` picks the kind; the plan lists a source once, decoding reads from it."""
 
 from job.sources.source import Handle, Source
+from job.spec.limits import Limits
 from job.spec.spec import FilesSource, ParquetSource, SourceSpec
 
 __all__ = ["Handle", "Source", "open_source"]
 
 
-def open_source(spec: SourceSpec, max_bytes: int) -> Source:
-    """The source of a spec; an image of more than `max_bytes` is not read. Touches no store yet."""
+def open_source(spec: SourceSpec, limits: Limits) -> Source:
+    """The source of a spec; an image beyond the limits is not read. Touches no store yet."""
     if isinstance(spec, FilesSource):
         from job.sources.files import FilesReader
 
-        return Source(spec, FilesReader(spec, max_bytes))
+        return Source(spec, FilesReader(spec, limits))
     if isinstance(spec, ParquetSource):
         from job.sources.parquet import ParquetReader
 
-        return Source(spec, ParquetReader(spec, max_bytes))
+        return Source(spec, ParquetReader(spec, limits))
     from job.sources.webdataset import WebdatasetReader
 
-    return Source(spec, WebdatasetReader(spec, max_bytes))
+    return Source(spec, WebdatasetReader(spec, limits))

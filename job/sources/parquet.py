@@ -15,7 +15,8 @@ from job.sources.container_files import Container, find_containers
 from job.sources.label_names import by_index, rename
 from job.sources.object_images import read_objects
 from job.sources.parquet_images import open_parquet, read_images
-from job.sources.source import ROW_FIELDS, Handle
+from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
+from job.spec.limits import Limits
 from job.spec.spec import ParquetSource
 from job.stores.folder import ROWS_PER_TABLE
 from job.stores.storage import split_uri
@@ -28,9 +29,9 @@ _DOTTED = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 class ParquetReader:
     """One row a row: of `image_column` its URI is `FILE#ROW`; of `uri_column`, the column's, which may repeat."""
 
-    def __init__(self, spec: ParquetSource, max_bytes: int) -> None:
+    def __init__(self, spec: ParquetSource, limits: Limits) -> None:
         self._spec = spec
-        self._max_bytes = max_bytes
+        self._limits = limits
         self._image_column = None if spec.uri_column else spec.image_column or "image"
         self._label_column = None if spec.label_from == "none" else spec.label_from
 
@@ -54,8 +55,8 @@ class ParquetReader:
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
         if self._image_column is None:
-            return read_objects(rows["uri"].to_pylist(), rows["size"].to_pylist(), self._max_bytes)
-        return read_images(rows, self._image_column, self._max_bytes)
+            return read_objects(rows["uri"].to_pylist(), rows["size"].to_pylist(), self._limits)
+        return read_images(rows, self._image_column, self._limits)
 
     def _columns(self) -> list[str]:
         """The columns that a listing reads, each once."""
@@ -79,13 +80,12 @@ class ParquetReader:
             kind = schema.field(name).type
             if not is_right(kind):
                 raise SourceError(f"source.{asked}: {name!r} must hold {wanted}, not {kind}, as in {file.uri}")
-        offset = [] if self._image_column is None else [pa.field("offset", pa.int64())]
+        offset = [] if self._image_column is None else [OFFSET_FIELD]
         return pa.schema([*ROW_FIELDS, *offset, *(schema.field(name).with_nullable(True) for name in self._spec.keep)])
 
     def _file_rows(self, parquet: pq.ParquetFile, file: Container, layout: pa.Schema) -> Iterator[pa.Table]:
         """Row group by row group, so that no more than one is held."""
-        names = [self._spec.uri_column, self._label_column, *self._spec.keep]
-        columns = list(dict.fromkeys(name for name in names if name is not None))
+        columns = self._columns()
         classes = _class_names(parquet.schema_arrow, self._label_column) if self._spec.label_names is None else None
         start = 0
         for group in range(parquet.num_row_groups):

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from job.errors import ImageError, StoreError
 from job.sources.container_files import reopen
-from job.sources.object_images import check_bytes
 from job.sources.read_ahead import ReadAhead
 from job.sources.source import Handle
+from job.spec.limits import Limits
 from job.stores.range_file import RangeFile
 from job.stores.storage import Folder
 
@@ -40,7 +40,7 @@ def open_parquet(folder: Folder, key: str, size: int | None, stream: bool) -> pq
     return pq.ParquetFile(source, pre_buffer=folder.is_remote)
 
 
-def read_images(rows: pa.Table, column: str, max_bytes: int) -> Iterator[Handle]:
+def read_images(rows: pa.Table, column: str, limits: Limits) -> Iterator[Handle]:
     """A handle for each row of `uri` (`FILE#ROW`), `etag` and `offset` (the row), in order; a thread reads ahead."""
     uris = [uri.rpartition("#")[0] for uri in rows["uri"].to_pylist()]
     units = _plan(uris, rows["etag"].to_pylist(), rows["offset"].to_pylist())
@@ -51,7 +51,7 @@ def read_images(rows: pa.Table, column: str, max_bytes: int) -> Iterator[Handle]
     try:
         for number, unit in enumerate(units):
             for position in range(len(unit.rows)):
-                yield partial(_pick, ahead, number, position, max_bytes)
+                yield partial(_pick, ahead, number, position, limits)
     except GeneratorExit:
         ahead.close()
         raise
@@ -67,11 +67,12 @@ def _plan(uris: Sequence[str], etags: Sequence[str | None], rows: Sequence[int])
     return units
 
 
-def _pick(ahead: ReadAhead[list[bytes | None]], unit: int, position: int, max_bytes: int) -> bytes:
+def _pick(ahead: ReadAhead[list[bytes | None]], unit: int, position: int, limits: Limits) -> bytes:
     data = ahead.take(unit)[position]
     if data is None:
         raise ImageError("missing", "the row holds no bytes")
-    return check_bytes(data, max_bytes)
+    limits.check_size(len(data))
+    return data
 
 
 class _Cursor:

@@ -10,17 +10,15 @@ import pyarrow as pa
 
 from job.errors import SourceError, StoreError
 from job.sources.label_names import load_names, rename
+from job.spec.columns import LISTED, OFFSET
 from job.spec.spec import SourceSpec
 
 Handle = Callable[[], bytes]
 """Gives one image's encoded bytes, once, in any thread. Raises ImageError: missing, unreadable, too-large or empty."""
 
-ROW_FIELDS = (
-    pa.field("uri", pa.string()),
-    pa.field("size", pa.int64()),
-    pa.field("etag", pa.string()),
-    pa.field("expected", pa.string()),
-)
+_TYPES = {"uri": pa.string(), "size": pa.int64(), "etag": pa.string(), "expected": pa.string()}
+ROW_FIELDS = tuple(pa.field(name, _TYPES[name]) for name in LISTED)
+OFFSET_FIELD = pa.field(OFFSET, pa.int64())
 
 
 class Reader(Protocol):
@@ -54,7 +52,7 @@ class Source:
                 table = table if left is None else table.slice(0, left)
                 if names is not None:
                     position = table.schema.get_field_index("expected")
-                    table = table.set_column(position, ROW_FIELDS[3], rename(table["expected"].combine_chunks(), names))
+                    table = table.set_column(position, "expected", rename(table["expected"].combine_chunks(), names))
                 yield table
                 left = None if left is None else left - table.num_rows
                 if left == 0:

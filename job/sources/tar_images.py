@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from job.errors import ImageError, StoreError
 from job.sources.container_files import reopen
-from job.sources.object_images import check_size
 from job.sources.read_ahead import ReadAhead
 from job.sources.source import Handle
+from job.spec.limits import Limits
 from job.stores.storage import is_bucket
 
 _SPAN_BYTES = 8 << 20
@@ -47,12 +47,12 @@ class _Span:
         )
 
 
-def read_slices(rows: pa.Table, max_bytes: int) -> Iterator[Handle]:
+def read_slices(rows: pa.Table, limits: Limits) -> Iterator[Handle]:
     """A handle for each row of `uri` (`FILE#NAME`), `size`, `etag`, `offset`, in order. Buckets are read ahead."""
     uris = [uri.rpartition("#")[0] for uri in rows["uri"].to_pylist()]
     places = (rows[name].to_pylist() for name in ("etag", "offset", "size"))
     images = [_Image(*row) for row in zip(uris, *places, strict=True)]
-    is_read = [0 < image.size <= max_bytes for image in images]
+    is_read = [0 < image.size <= limits.max_bytes for image in images]
     spans, span_of = _plan([image if is_read[n] and is_bucket(image.uri) else None for n, image in enumerate(images)])
     fetch = _Fetch()
     costs = [span.stop - span.start for span in spans]
@@ -60,7 +60,7 @@ def read_slices(rows: pa.Table, max_bytes: int) -> Iterator[Handle]:
     try:
         for number, image in enumerate(images):
             if not is_read[number]:
-                yield partial(_refuse, image.size, max_bytes)
+                yield partial(_refuse, image.size, limits)
             elif (unit := span_of[number]) is None:
                 yield partial(_read, fetch, image)
             else:
@@ -120,6 +120,6 @@ def _whole(data: bytes, image: _Image) -> bytes:
     return data
 
 
-def _refuse(size: int, max_bytes: int) -> bytes:
-    check_size(size, max_bytes)
+def _refuse(size: int, limits: Limits) -> bytes:
+    limits.check_size(size)
     return b""

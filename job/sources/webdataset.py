@@ -17,17 +17,18 @@ import pyarrow as pa
 
 from job.errors import SourceError
 from job.sources.container_files import Container, find_containers
-from job.sources.source import ROW_FIELDS, Handle
+from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
 from job.sources.tar import Member, read_members
 from job.sources.tar_images import read_slices
 from job.sources.tar_samples import LabelFrom, Sample, group_members
+from job.spec.limits import Limits
 from job.spec.spec import WebdatasetSource
 from job.stores.folder import ROWS_PER_TABLE
 from job.stores.range_file import RangeFile
 
 log = logging.getLogger(__name__)
 
-_SCHEMA = pa.schema([*ROW_FIELDS, pa.field("offset", pa.int64())])
+_SCHEMA = pa.schema([*ROW_FIELDS, OFFSET_FIELD])
 _SUFFIXES = (".tar",)
 _ARCHIVES_AT_ONCE = 8
 # Members that are larger than the window are skipped over, smaller ones are read through: fewer requests.
@@ -45,9 +46,9 @@ class _Shard:
 class WebdatasetReader:
     """One row a sample that has an image; its URI is `ARCHIVE#MEMBER`, with `#` and `%` escaped in the member."""
 
-    def __init__(self, spec: WebdatasetSource, max_bytes: int) -> None:
+    def __init__(self, spec: WebdatasetSource, limits: Limits) -> None:
         self._spec = spec
-        self._max_bytes = max_bytes
+        self._limits = limits
         self._label_from = LabelFrom.parse(spec.label_from)
 
     def rows(self) -> Iterator[pa.Table]:
@@ -59,7 +60,7 @@ class WebdatasetReader:
         self._check(counts, len(archives))
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
-        return read_slices(rows, self._max_bytes)
+        return read_slices(rows, self._limits)
 
     def _list_at_once(self, archives: list[Container]) -> Iterator[_Shard]:
         """Several archives in threads, given out in their order."""

@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
 )
 
+from job.spec.columns import RESERVED
 from job.spec.torchvision_names import (
     WEIGHTS_SUFFIXES,
     check_torchvision_name,
@@ -27,11 +28,6 @@ from job.spec.torchvision_names import (
     check_torchvision_weights,
 )
 from job.spec.values import Count, Flag, Fraction, Gpus, Name, Uri, check_uri, check_version
-
-RESERVED_COLUMNS = frozenset(
-    {"shard", "row", "uri", "size", "etag", "offset", "expected", "error", "width", "height"}
-    | {"label", "label_index", "score", "top_labels", "top_indices", "top_scores", "boxes", "labels", "scores"}
-)
 
 # What every kind of source has.
 SourceUri = Annotated[
@@ -112,7 +108,7 @@ class ParquetSource(SpecModel):
     @classmethod
     def kept_columns_are_free_and_unique(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
         for column in keep:
-            if column in RESERVED_COLUMNS:
+            if column in RESERVED:
                 raise ValueError(f"{column!r} is a column that Tench writes; rename it in the source")
         if len(set(keep)) < len(keep):
             raise ValueError("names a column twice")

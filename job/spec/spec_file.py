@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,11 @@ def parse_spec(data: bytes, name: str) -> JobSpec:
         raise SpecError(name, ["is empty; a spec has at least name, source, model and output"])
     if not isinstance(tree, dict):
         raise SpecError(name, [f"must be a mapping that begins with name, source, model and output (got {show(tree)})"])
+    return spec_of(tree, name)
+
+
+def spec_of(tree: Mapping[Any, Any], name: str = "the spec") -> JobSpec:
+    """The spec in nested mappings, which a SpecError calls `name`."""
     found = [f"{path}: is given twice{where}" for path, where in _repeated(tree)]
     try:
         spec = JobSpec.model_validate(tree)

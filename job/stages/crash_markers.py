@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from job.plan.shards import Chunk
+from job.plan.chunks import Chunk
 
 
 @contextmanager

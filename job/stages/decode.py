@@ -17,19 +17,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from job.errors import ImageError
-from job.plan.shards import Chunk, Manifest
+from job.plan.chunks import Chunk
+from job.plan.manifest import Manifest
 from job.recipe import Recipe
 from job.sources.open_source import Source, open_source
+from job.spec.columns import READ
+from job.spec.limits import Limits
 from job.spec.spec import SourceSpec
 from job.stages.crash_markers import at_chunk
 from job.stages.decoded import Block, FixedBlock, VariableBlock
-from job.stages.images import Limits, decode
+from job.stages.images import decode
 from job.stages.sandbox import Sandbox
 
 Decoder = Callable[[bytes], npt.NDArray[np.uint8]]
 Handles = Iterator[Callable[[], bytes]]
-
-READ_COLUMNS = ("shard", "row", "uri", "size", "etag", "offset")
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class DecodeStage:
     block_images: int
 
     def __call__(self, chunk: Chunk) -> Iterator[pa.Table]:
-        rows = self.manifest.rows(chunk.shard, READ_COLUMNS).slice(chunk.start, chunk.stop - chunk.start)
-        handles = _source(self.source, self.limits.max_bytes).read(rows)
+        rows = self.manifest.rows(chunk.shard, READ).slice(chunk.start, chunk.stop - chunk.start)
+        handles = _source(self.source, self.limits).read(rows)
         with at_chunk(self.manifest.paths.run_id, chunk) as died_here:
             if not died_here:
                 yield from self._tables(rows, handles, lambda data: decode(data, self.limits))
@@ -98,8 +99,8 @@ def _take_and_decode(block: Block, handles: Handles, decoder: Decoder, recipe: R
 
 
 @lru_cache(maxsize=4)
-def _source(spec: SourceSpec, max_bytes: int) -> Source:
-    return open_source(spec, max_bytes)
+def _source(spec: SourceSpec, limits: Limits) -> Source:
+    return open_source(spec, limits)
 
 
 @lru_cache(maxsize=4)

@@ -4,15 +4,17 @@ The decoded table's layout is `decode`'s. A `FixedBlock` is one [N, h, w, 3] arr
 takes over without a copy; a `VariableBlock` keeps images of their own sizes and is full when it is heavy enough.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from job.errors import ImageError
+from job.errors import ImageError, RunFailed
+from job.spec.columns import PLACE
 from job.stages.timing import Figures, attach
 
 Pixels = npt.NDArray[np.uint8]
@@ -52,8 +54,7 @@ class Block(ABC):
         """The decoded table. `rows` are the manifest's, as many as were taken."""
         failed = np.array([error is not None for error in self.errors[: self.taken]], np.bool_)
         columns = {
-            "shard": rows["shard"].combine_chunks(),
-            "row": rows["row"].combine_chunks(),
+            **{name: rows[name].combine_chunks() for name in PLACE},
             "error": pa.array(self.errors[: self.taken], pa.string()),
             "width": pa.array(self.sizes[: self.taken, 1], pa.int32(), mask=failed),
             "height": pa.array(self.sizes[: self.taken, 0], pa.int32(), mask=failed),
@@ -122,12 +123,16 @@ def failed_rows(decoded: pa.RecordBatch) -> npt.NDArray[np.bool_]:
 
 
 def fixed_pixels(decoded: pa.RecordBatch, size: tuple[int, int]) -> Pixels:
-    """All images of a fixed size as one [N, h, w, 3] array, without a copy."""
+    """All images of a fixed size as one [N, h, w, 3] array, without a copy. Raises RunFailed for other sizes."""
     image = decoded["image"]
     _, offsets, data = image.buffers()
     shape = (len(image), *size, 3)
-    first = int(np.frombuffer(offsets, np.int64)[image.offset])
-    return np.frombuffer(data, np.uint8, int(np.prod(shape)), first).reshape(shape)
+    first, end = (int(at) for at in np.frombuffer(offsets, np.int64)[[image.offset, image.offset + len(image)]])
+    if end - first != math.prod(shape):
+        raise RunFailed(
+            f"{len(image)} images came in {end - first:,} bytes where the recipe gives {shape}; report this"
+        )
+    return as_pixels(data.slice(first, end - first), shape)
 
 
 def all_pixels(decoded: pa.RecordBatch, size: tuple[int, int] | None) -> list[Pixels]:
@@ -136,6 +141,27 @@ def all_pixels(decoded: pa.RecordBatch, size: tuple[int, int] | None) -> list[Pi
         return list(fixed_pixels(decoded, size))
     shapes = zip(decoded["image_height"].to_pylist(), decoded["image_width"].to_pylist(), strict=True)
     return [
-        np.frombuffer(image.as_buffer(), np.uint8).reshape(height, width, 3)
+        as_pixels(image.as_buffer(), (height, width, 3))
         for image, (height, width) in zip(decoded["image"], shapes, strict=True)
     ]
+
+
+def as_pixels(data: pa.Buffer, shape: tuple[int, ...]) -> Pixels:
+    """A buffer as an array of uint8, without a copy.
+
+    NumPy would call it read-only, as Arrow does, and torch warn of that at every process's first batch. Predictors are
+    given it to read.
+    """
+    return np.asarray(_Writable(data, shape))
+
+
+class _Writable:
+    """The buffer by NumPy's array interface, which it lives as long as:
+    https://numpy.org/doc/stable/reference/arrays.interface.html
+    """
+
+    def __init__(self, data: pa.Buffer, shape: tuple[int, ...]) -> None:
+        self._data = data
+        self.__array_interface__: dict[str, Any] = {
+            "shape": shape, "typestr": "|u1", "data": (data.address, False), "version": 3,
+        }  # fmt: skip

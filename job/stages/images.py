@@ -7,7 +7,6 @@ orientation is left alone.
 """
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +21,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from job.errors import ImageError
+from job.spec.limits import Limits
 
 # A phone's multi-picture file (MPO) begins as a JPEG, and its first picture is one.
 _PLUGINS: tuple[tuple[bytes, type[ImageFile]], ...] = (
@@ -39,23 +39,12 @@ _PLUGINS: tuple[tuple[bytes, type[ImageFile]], ...] = (
 _BMP_HEADER_BYTES = frozenset((12, 40, 52, 56, 64, 108, 124))
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What an image may be; both limits are inclusive."""
-
-    max_pixels: int
-    max_bytes: int
-
-
 def decode(data: bytes, limits: Limits) -> npt.NDArray[np.uint8]:
     """RGB pixels, `[H, W, 3]`, writable and contiguous.
 
     Raises ImageError, and nothing else, for bytes that are no such image.
     """
-    if not data:
-        raise ImageError("empty", "the file has no bytes")
-    if len(data) > limits.max_bytes:
-        raise ImageError("too-large", f"{len(data):,} bytes; at most {limits.max_bytes:,} are read (errors.max_bytes)")
+    limits.check_size(len(data))
     plugin = _plugin_for(data)
     if plugin is JpegImageFile:
         pixels = _decode_plain_jpeg(data, limits)
@@ -85,7 +74,7 @@ def _decode_plain_jpeg(data: bytes, limits: Limits) -> npt.NDArray[np.uint8] | N
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=True)
     except (ValueError, MemoryError):
         return None
-    _check_pixels(int(width), int(height), limits)
+    limits.check_pixels(int(width), int(height))
     if colorspace in ("CMYK", "YCCK"):
         return None
     try:
@@ -103,7 +92,7 @@ def _decode_with_pillow(plugin: type[ImageFile], data: bytes, limits: Limits) ->
     name = plugin.format
     try:
         with plugin(io.BytesIO(data)) as image:
-            _check_pixels(*image.size, limits)
+            limits.check_pixels(*image.size)
             image.load()
             # A palette's alpha does not change RGB; dropping it spares a warning for each image.
             image.info.pop("transparency", None)
@@ -116,9 +105,3 @@ def _decode_with_pillow(plugin: type[ImageFile], data: bytes, limits: Limits) ->
         raise ImageError("too-large", f"{name}: not enough memory to decode it") from error
     except Exception as error:
         raise ImageError("truncated", f"{name}: {str(error) or type(error).__name__}") from error
-
-
-def _check_pixels(width: int, height: int, limits: Limits) -> None:
-    if width * height > limits.max_pixels:
-        text = f"{width}x{height} is {width * height:,} pixels; at most {limits.max_pixels:,} are decoded"
-        raise ImageError("too-large", f"{text} (errors.max_pixels)")

@@ -4,7 +4,6 @@ Runs where a replica's model is: engines make one `PredictStage` a replica. Know
 model computes is `job.models`' matter.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -13,31 +12,26 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from job.errors import RunFailed
+from job.errors import ModelError, RunFailed
 from job.models.device import use_threads
 from job.models.load import load_predictor
 from job.models.predictor import Classifier, Detection, Detector
+from job.recipe import Recipe, Size
+from job.spec.columns import CARRIED, PREDICTED
 from job.spec.spec import ModelSpec
 from job.stages.decoded import all_pixels, failed_rows, fixed_pixels
 
-# Arrow's memory is read-only, and torch says so of every view; nothing here writes.
-warnings.filterwarnings("ignore", message="The given (NumPy array|buffer) is not writable")
-
-_CARRIED = ("shard", "row", "error", "width", "height")
-_FIELDS = {
-    "classify": [
-        pa.field("label", pa.string()),
-        pa.field("label_index", pa.int32()),
-        pa.field("score", pa.float32()),
-        pa.field("top_labels", pa.list_(pa.string())),
-        pa.field("top_indices", pa.list_(pa.int32())),
-        pa.field("top_scores", pa.list_(pa.float32())),
-    ],
-    "detect": [
-        pa.field("boxes", pa.list_(pa.list_(pa.float32()))),
-        pa.field("labels", pa.list_(pa.string())),
-        pa.field("scores", pa.list_(pa.float32())),
-    ],
+_STRINGS, _FLOATS, _INDICES = pa.list_(pa.string()), pa.list_(pa.float32()), pa.list_(pa.int32())
+_TYPES = {
+    "label": pa.string(),
+    "label_index": pa.int32(),
+    "score": pa.float32(),
+    "top_labels": _STRINGS,
+    "top_indices": _INDICES,
+    "top_scores": _FLOATS,
+    "boxes": pa.list_(_FLOATS),
+    "labels": _STRINGS,
+    "scores": _FLOATS,
 }
 
 Floats = npt.NDArray[np.float32]
@@ -46,30 +40,36 @@ Flags = npt.NDArray[np.bool_]
 
 def prediction_fields(task: str) -> list[pa.Field]:
     """The columns that predictions have; all null where `error` is set."""
-    return _FIELDS[task]
+    return [pa.field(name, _TYPES[name]) for name in PREDICTED[task]]
 
 
 class PredictStage:
     """One replica's model. Called by one thread at a time. Raises ModelError when made, RunFailed when called."""
 
-    def __init__(self, spec: ModelSpec, batch_size: int, device: str, threads: int) -> None:
-        self._spec = spec
+    def __init__(self, spec: ModelSpec, batch_size: int, device: str, threads: int, recipe: Recipe) -> None:
+        """`recipe` is the one that images are decoded by."""
+        self._spec, self._recipe = spec, recipe
         self._batch_size = batch_size
         self._device = torch.device(device)
         self._threads = threads
         self._predictor = load_predictor(spec, device, threads)
+        if self._predictor.recipe != recipe:
+            raise ModelError(
+                f"{spec.name}: images are prepared by {recipe}, and the predictor on {device} has "
+                f"{self._predictor.recipe}; give the factory and what it makes the same recipe"
+            )
         self._labels = pa.array(self._predictor.labels, pa.string())
         self.precision: str = getattr(self._predictor, "precision", "its own")
 
     def __call__(self, decoded: pa.Table) -> pa.Table:
         use_threads(self._threads)
         predict = self._classify if self._spec.task == "classify" else self._detect
-        schema = pa.schema([decoded.schema.field(name) for name in _CARRIED] + prediction_fields(self._spec.task))
+        schema = pa.schema([decoded.schema.field(name) for name in CARRIED] + prediction_fields(self._spec.task))
         rows = []
         try:
             with torch.inference_mode():
                 for batch in decoded.to_batches():
-                    columns = [*(batch[name] for name in _CARRIED), *predict(batch)]
+                    columns = [*(batch[name] for name in CARRIED), *predict(batch)]
                     rows.append(pa.RecordBatch.from_arrays(columns, schema=schema))
         except torch.OutOfMemoryError as error:
             text = f"{self._spec.name} needs more than the memory of {self._device}"
@@ -79,10 +79,7 @@ class PredictStage:
     def _classify(self, decoded: pa.RecordBatch) -> list[pa.Array]:
         failed = failed_rows(decoded)
         predictor = cast(Classifier, self._predictor)
-        size = predictor.recipe.size
-        if size is None:
-            raise RunFailed(f"{self._spec.name}: its recipe no longer fixes a size")
-        pixels = fixed_pixels(decoded, size)
+        pixels = fixed_pixels(decoded, cast(Size, self._recipe.size))
         tops = [self._top(predictor, pixels[indices]) for indices in _batches(failed, self._batch_size)]
         if not tops:
             return [pa.nulls(decoded.num_rows, field.type) for field in prediction_fields("classify")]
@@ -128,7 +125,7 @@ class PredictStage:
     def _detect(self, decoded: pa.RecordBatch) -> list[pa.Array]:
         failed = failed_rows(decoded)
         predictor = cast(Detector, self._predictor)
-        images = all_pixels(decoded, predictor.recipe.size)
+        images = all_pixels(decoded, self._recipe.size)
         originals = list(zip(decoded["height"].to_pylist(), decoded["width"].to_pylist(), strict=True))
         found: list[Detection] = []
         for batch in _batches(failed, self._batch_size):

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from job.errors import ImageError
-from job.stages.images import Limits, decode
+from job.spec.limits import Limits
+from job.stages.images import decode
 
 REQUEST = struct.Struct("<Q")
 ANSWER = struct.Struct("<?QQ")  # decoded, height or bytes of text, width

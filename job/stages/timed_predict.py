@@ -4,6 +4,7 @@ import time
 
 import pyarrow as pa
 
+from job.recipe import Recipe
 from job.spec.spec import ComputeSpec, ModelSpec
 from job.stages import timing
 from job.stages.predict import PredictStage
@@ -12,10 +13,10 @@ from job.stages.predict import PredictStage
 class TimedPredict:
     """Decoded tables in, rows out, with one timing column that sums both stages. Loads the model when made."""
 
-    def __init__(self, model: ModelSpec, compute: ComputeSpec, device: str) -> None:
+    def __init__(self, model: ModelSpec, compute: ComputeSpec, device: str, recipe: Recipe) -> None:
         self._device = device
         started = time.perf_counter()
-        self._stage = PredictStage(model, compute.batch_size, device, compute.cpus_per_replica)
+        self._stage = PredictStage(model, compute.batch_size, device, compute.cpus_per_replica, recipe)
         self._load_s = time.perf_counter() - started
 
     def __call__(self, decoded: pa.Table) -> pa.Table:

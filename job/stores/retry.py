@@ -1,7 +1,6 @@
 """Patience with a store that fails for a while. Used by the bucket stores round every whole operation."""
 
 import logging
-import os
 import random
 import time
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from job.errors import StoreError
+from job.settings import RETRY_DEADLINE_S
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -24,13 +24,13 @@ class RetryPolicy:
 
     first_delay_s: float = 0.2
     max_delay_s: float = 10.0
-    deadline_s: float = 180.0
+    deadline_s: float = RETRY_DEADLINE_S.default
     request_timeout_s: float = 30.0
 
     @classmethod
     def from_environment(cls) -> "RetryPolicy":
-        """The defaults, with `TENCH_RETRY_DEADLINE_S` in the place of the deadline."""
-        return cls(deadline_s=float(os.environ.get("TENCH_RETRY_DEADLINE_S", cls.deadline_s)))
+        """The defaults, with the deadline that the environment sets."""
+        return cls(deadline_s=RETRY_DEADLINE_S.value())
 
 
 def retry(policy: RetryPolicy, what: str, attempt: Callable[[], T]) -> T:

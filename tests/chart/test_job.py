@@ -13,7 +13,8 @@ from chart.helm import CHART, RELEASE, ROOT, RUN, Object, of_kind, render
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from job.spec.spec import RESERVED_COLUMNS, JobSpec
+from job.spec.columns import RESERVED
+from job.spec.spec import JobSpec
 from job.spec.spec_file import parse_spec
 
 SPECS = sorted([*(ROOT / "manifests" / "jobs").glob("*.yaml"), *(ROOT / "scripts" / "demo" / "specs").glob("*.yaml")])
@@ -26,7 +27,7 @@ ODD = [
 # A guard refuses what YAML cannot hold, the spec the columns that Tench writes; half a surrogate pair is no text.
 LOST = [*map(chr, range(0x7F, 0xA0)), *"\u2028\u2029\ufffe\uffff"]
 WORD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=LOST), min_size=1)
-WORDS = st.lists(WORD.filter(lambda word: word not in RESERVED_COLUMNS), min_size=1, unique=True)
+WORDS = st.lists(WORD.filter(lambda word: word not in RESERVED), min_size=1, unique=True)
 
 
 def test_numbers_stay_whole() -> None:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torchvision.models import ShuffleNet_V2_X0_5_Weights, shufflenet_v2_x0_5
 from torchvision.transforms import ToTensor
 
+from job.models.load import load_recipe
 from job.stages.predict import PredictStage
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -35,7 +36,8 @@ def assert_agree(rows, labels, scores):
 def test_pillow_totensor_and_the_weights_transforms_agree(pictures):
     labels_uri = WEIGHTS / "labels.json"
     weights = WEIGHTS / "shufflenet_v2_x0_5.safetensors"
-    stage = PredictStage(make_model_spec(weights=str(weights), labels=str(labels_uri)), 64, "cpu", 1)
+    spec = make_model_spec(weights=str(weights), labels=str(labels_uri))
+    stage = PredictStage(spec, 64, "cpu", 1, load_recipe(spec))
     names = stage._predictor.labels
     model = shufflenet_v2_x0_5(num_classes=len(names)).eval()
     model.load_state_dict(load_file(weights))
@@ -54,6 +56,7 @@ def test_the_hugging_face_pipeline_agrees(pictures):
     folder = str(WEIGHTS / "vit")
     pipeline = transformers.pipeline("image-classification", folder, device="cpu", dtype=torch.float32)
     answers = pipeline([open_with_pillow(data) for data in pictures], top_k=1)
-    stage = PredictStage(make_model_spec(kind="transformers", name=folder), 64, "cpu", 1)
+    spec = make_model_spec(kind="transformers", name=folder)
+    stage = PredictStage(spec, 64, "cpu", 1, load_recipe(spec))
     rows = list(predict(stage, pictures))
     assert_agree(rows, [answer[0]["label"] for answer in answers], [answer[0]["score"] for answer in answers])

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torchvision.models import get_model, get_model_weights
 from torchvision.ops import box_iou
 
+from job.models.load import load_recipe
 from job.stages.predict import PredictStage
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -46,7 +47,7 @@ def count_matches(row, boxes, labels, scores):
 
 
 def assert_agree(make_model, spec, pictures, at_least):
-    stage = PredictStage(spec, 8, "cpu", 1)
+    stage = PredictStage(spec, 8, "cpu", 1, load_recipe(spec))
     rows = list(predict(stage, pictures, block=40))
     names = stage._predictor.labels
     expected = list(one_at_a_time(spec.name, make_model(len(names)), names, pictures))

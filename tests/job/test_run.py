@@ -38,10 +38,10 @@ def test_every_image_is_labelled_once_and_the_folder_is_as_promised(folder, engi
         *("label", "label_index", "score", "top_labels", "top_indices", "top_scores"),
     ]
     others = ["_SUCCESS", "manifest/part-00000.parquet", "plan.json", "progress.json", "report.html"]
-    assert files_below(result.paths.uri) == sorted([*others, *SHARDS])
-    assert verify(result.paths.uri).rows == 45
-    assert result.success["metrics"]["top1"] == 1.0
-    progress = json.loads(Path(result.paths.uri, "progress.json").read_text())
+    assert files_below(result.uri) == sorted([*others, *SHARDS])
+    assert verify(result.uri).rows == 45
+    assert result.metrics.top1 == 1.0
+    progress = json.loads(Path(result.uri, "progress.json").read_text())
     assert (progress["rows_done"], progress["failed"], progress["total"]) == (45, 0, 45)
 
 
@@ -61,7 +61,7 @@ def test_bad_images_become_rows_and_the_rest_is_unaffected(folder, engine, deadl
     kinds = {name: row["error"].split(":")[0] for name, row in rows.items()}
     assert kinds == {"empty.png": "empty", "text.png": "not-an-image", "cut.png": "truncated", "deadly.png": "crashed"}
     assert all(row["label"] is None and row["width"] is None for row in rows.values())
-    assert (result.success["rows"], verify(result.paths.uri).failed) == (49, 4)
+    assert (result.rows, verify(result.uri).failed) == (49, 4)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -94,7 +94,7 @@ def test_too_many_failures_fail_the_run_after_everything_readable_is_committed(f
     assert not (run / "_SUCCESS").exists()
     assert "not-an-image" in (run / "report.html").read_text()
     lenient = make_spec(folder, errors={"max_fraction": 0.1})
-    assert run_here(lenient).success["failed"] == 5
+    assert run_here(lenient).failed == 5
 
 
 def test_a_resumed_run_reads_no_image_of_a_committed_shard(folder):
@@ -107,9 +107,9 @@ def test_a_resumed_run_reads_no_image_of_a_committed_shard(folder):
         if not 30 <= number < 40:
             path.unlink()
     result = run_here(spec)
-    assert result.success["rows"] == 45
-    assert result.success["failed"] == 0
-    assert result.success["metrics"]["top1"] == 1.0
+    assert result.rows == 45
+    assert result.failed == 0
+    assert result.metrics.top1 == 1.0
 
 
 def test_an_image_that_is_gone_since_the_plan_is_missing_and_never_a_silent_null(folder):
@@ -137,7 +137,7 @@ def test_a_source_that_grew_does_not_change_a_frozen_run(folder):
     paths = run_here(spec).paths
     Path(paths.uri, "_SUCCESS").unlink()
     (folder / "images" / "red" / "new.png").write_bytes(make_image("red"))
-    assert run_here(spec).success["rows"] == 45
+    assert run_here(spec).rows == 45
 
 
 def test_an_empty_source_writes_nothing(tmp_path):
@@ -155,8 +155,8 @@ def test_a_model_that_cannot_be_made_ends_the_run_with_its_own_words(folder, eng
 
 def test_several_replicas_share_the_work(folder):
     result = run_here(make_spec(folder, compute={"batch_size": 4, "concurrency": 3}))
-    assert verify(result.paths.uri).rows == 45
-    assert result.success["metrics"]["top1"] == 1.0
+    assert verify(result.uri).rows == 45
+    assert result.metrics.top1 == 1.0
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -168,7 +168,7 @@ def test_source_and_output_may_be_buckets(s3, engine):
     predictions = read_predictions(result.paths)
     assert sorted(predictions["uri"].to_pylist()) == sorted(f"{s3.uri}/photos/red/{n} ü#%.png" for n in range(25))
     assert set(predictions["label"].to_pylist()) == {"red"}
-    assert verify(result.paths.uri).rows == 25
+    assert verify(result.uri).rows == 25
     assert run_here(spec, engine).success == result.success
 
 

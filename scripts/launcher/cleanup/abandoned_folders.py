@@ -1,13 +1,12 @@
 """Abandoned run folders: planned, never finished, untouched for long, and of no RayJob."""
 
 import datetime
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from job.plan.paths import RunPaths
-from job.plan.plan import load_plan
+from job.plan.records import UnreadableRecord, load_plan, load_progress
 from job.stores.storage import Folder, open_folder
 from tench.launcher.watch.status import parse_time
 
@@ -43,7 +42,7 @@ def last_touched(folder: Folder) -> datetime.datetime | None:
         return None
     try:
         plan = load_plan(folder)
-    except ValueError:  # another program's plan.json
+    except UnreadableRecord:  # another program's plan.json
         return None
     if plan is None:
         return None
@@ -65,7 +64,7 @@ def delete_folder(found: Abandoned) -> bool:
 
 def _progress_updated(folder: Folder) -> str | None:
     try:
-        updated = json.loads(folder.read(RunPaths.progress)).get("updated")
-    except (FileNotFoundError, ValueError):
+        progress = load_progress(folder)
+    except UnreadableRecord:
         return None
-    return str(updated) if updated else None
+    return progress.updated if progress else None

@@ -1,13 +1,11 @@
 """The profile: a file of values that holds a team's infrastructure, so that a spec is all that a user writes."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from job.errors import UsageError
-
-VARIABLE = "TENCH_PROFILE"
+from job.settings import PROFILE
 
 
 def home_profile() -> Path:
@@ -15,7 +13,7 @@ def home_profile() -> Path:
 
 
 def has_profile() -> bool:
-    return bool(os.environ.get(VARIABLE)) or home_profile().is_file()
+    return bool(PROFILE.value()) or home_profile().is_file()
 
 
 def values_files(given: Sequence[str]) -> tuple[str, ...]:
@@ -25,9 +23,9 @@ def values_files(given: Sequence[str]) -> tuple[str, ...]:
     """
     if given:
         return tuple(given)
-    named = os.environ.get(VARIABLE)
+    named = PROFILE.value()
     if named and not Path(named).is_file():
-        raise UsageError(f"{VARIABLE} is {named!r}, and there is no such file; mend or unset it")
+        raise UsageError(f"{PROFILE.name} is {named!r}, and there is no such file; mend or unset it")
     profile = Path(named) if named else home_profile()
     if not profile.is_file():
         return ()

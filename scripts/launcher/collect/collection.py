@@ -13,7 +13,8 @@ from rich.console import Console
 
 from job.errors import RunFailed, StoreError, UsageError
 from job.plan.paths import RunPaths
-from job.results.run_listing import Inventory, does_not_hold, list_predictions, take_inventory
+from job.plan.records import CommittedFile
+from job.results.run_listing import RunListing, does_not_hold, list_predictions, list_run
 from job.stores.storage import Folder, open_folder
 from job.terminal.wording import counted
 from tench.launcher.collect.collector import Collector
@@ -51,7 +52,7 @@ def collect(uri: str, to: str | None, form: Form, partial: bool, console: Consol
     """
     started = time.monotonic()
     folder = open_folder(uri)
-    found = take_inventory(folder)
+    found = list_run(folder)
     _check(folder, found, partial)
     path = _target_path(to, folder)
     collector = Collector(folder, [file for _, file in sorted(found.shards.items())], form)
@@ -79,7 +80,7 @@ def collect(uri: str, to: str | None, form: Form, partial: bool, console: Consol
     )
 
 
-def _check(folder: Folder, found: Inventory, partial: bool) -> None:
+def _check(folder: Folder, found: RunListing, partial: bool) -> None:
     if found.success is None and not partial:
         raise RunFailed(
             f"{folder.uri} has no {RunPaths.success}: the run is not finished, or it failed; "
@@ -100,15 +101,19 @@ def _target_path(to: str | None, folder: Folder) -> Path:
     return path
 
 
-def _check_unchanged(folder: Folder, found: Inventory) -> None:
+def _check_unchanged(folder: Folder, found: RunListing) -> None:
     now, _ = list_predictions(folder, found.paths, found.plan)
-    changed = [file.file for shard, file in found.shards.items() if now.get(shard) != file]
+    changed = [file.file for shard, file in found.shards.items() if not _is_same(file, now.get(shard))]
     if changed:
         files = f"{counted(len(changed), 'file')} changed while the run was collected"
         raise RunFailed(f"{folder.uri}: {files}, {changed[0]} first; collect it again")
 
 
-def _bring_documents(folder: Folder, found: Inventory, path: Path) -> Path | None:
+def _is_same(file: CommittedFile, now: CommittedFile | None) -> bool:
+    return now is not None and (file.bytes, file.etag) == (now.bytes, now.etag)
+
+
+def _bring_documents(folder: Folder, found: RunListing, path: Path) -> Path | None:
     """The plan, the report and, last, what says that all is there; the report's path where the run has one."""
     local, brought = open_folder(str(path)), set()
     for name in (RunPaths.plan, RunPaths.report, *([RunPaths.success] if found.success else [])):
@@ -120,7 +125,7 @@ def _bring_documents(folder: Folder, found: Inventory, path: Path) -> Path | Non
     return path / RunPaths.report if RunPaths.report in brought else None
 
 
-def _missing(found: Inventory) -> Missing | None:
+def _missing(found: RunListing) -> Missing | None:
     if not found.missing:
         return None
     rows: list[tuple[int, int]] = []

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from job.results.sink import Committed
+from job.plan.records import CommittedFile
 from job.stores.range_file import RangeFile
 from job.stores.storage import Folder
 from tench.launcher.collect.destination import HIDDEN, Target, Whole
@@ -31,7 +31,7 @@ SHARDS = f"{HIDDEN}/shards"  # what other files are made of, until those are who
 class Collector:
     """Collects the committed `files` of a run. Raises UsageError where the form does not suit their columns."""
 
-    def __init__(self, folder: Folder, files: Sequence[Committed], form: Form) -> None:
+    def __init__(self, folder: Folder, files: Sequence[CommittedFile], form: Form) -> None:
         self.downloaded_bytes = 0
         self._folder, self._files, self._form = folder, files, form
         self._outputs: list[Output] = []
@@ -56,9 +56,9 @@ class Collector:
         progress = self._open_progress(target, names, console, rows=sum(piece.rows for piece in pieces))
         maker = Maker(target, self._schema, self._form.format, self._where)
         with progress, closing(self._download(target, names, progress)) as downloads:
-            opened: dict[Committed, Path] = {}
+            opened: dict[CommittedFile, Path] = {}
 
-            def open_shard(file: Committed) -> Path:
+            def open_shard(file: CommittedFile) -> Path:
                 # Outputs take shards in the order of the downloads, and one twice where it is divided.
                 if file not in opened:
                     opened[file] = target.path / next(downloads).file
@@ -70,23 +70,25 @@ class Collector:
         return made
 
     def _download(
-        self, target: Target, names: Mapping[Committed, str], progress: Progress
+        self, target: Target, names: Mapping[CommittedFile, str], progress: Progress
     ) -> Generator[Whole, None, None]:
         """The files under their names, in order; one that is there is not read again."""
 
-        def bring(item: tuple[Committed, str]) -> Whole:
+        def bring(item: tuple[CommittedFile, str]) -> Whole:
             file, name = item
             return target.find(name, file.etag) or download(self._folder, file, target, name, progress.downloaded)
 
         return in_order(bring, names.items(), min(THREADS, len(names)))
 
-    def _open_progress(self, target: Target, names: Mapping[Committed, str], console: Console, rows: int) -> Progress:
+    def _open_progress(
+        self, target: Target, names: Mapping[CommittedFile, str], console: Console, rows: int
+    ) -> Progress:
         total = sum(file.bytes for file in names)
         self.downloaded_bytes = sum(file.bytes for file, name in names.items() if not target.find(name, file.etag))
         return Progress(console, total, total - self.downloaded_bytes, rows)
 
 
-def _read_schema(folder: Folder, file: Committed) -> pa.Schema:
+def _read_schema(folder: Folder, file: CommittedFile) -> pa.Schema:
     """The columns, by range."""
     try:
         schema = pq.ParquetFile(RangeFile(folder, file.file, file.bytes)).schema_arrow

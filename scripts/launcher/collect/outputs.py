@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from job.errors import RunFailed
-from job.results.sink import Committed
+from job.plan.records import CommittedFile
 from tench.launcher.collect.destination import Target, Whole
 from tench.launcher.collect.download import unreadable
 from tench.launcher.collect.writers import WRITERS
@@ -29,7 +29,7 @@ BATCH_BYTES = 64 << 20
 class Piece:
     """Rows `start` to `stop` of one shard's file."""
 
-    file: Committed
+    file: CommittedFile
     start: int
     stop: int
 
@@ -52,7 +52,7 @@ class Output:
         return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
 
-def plan_outputs(files: Sequence[Committed], merge: int | None, suffix: str) -> list[Output]:
+def plan_outputs(files: Sequence[CommittedFile], merge: int | None, suffix: str) -> list[Output]:
     """One for each shard, or `merge` in all, among which the shards' rows are divided evenly."""
     if merge is None:
         return [Output(str(Path(file.file).with_suffix(f".{suffix}")), (Piece(file, 0, file.rows),)) for file in files]
@@ -75,7 +75,9 @@ class Maker:
         self._open_writer = WRITERS[suffix]
         self._keep = keep
 
-    def make(self, output: Output, open_shard: Callable[[Committed], Path], advance: Callable[[int], None]) -> Whole:
+    def make(
+        self, output: Output, open_shard: Callable[[CommittedFile], Path], advance: Callable[[int], None]
+    ) -> Whole:
         """The output, whole. `advance` is told of rows as they are read."""
         temporary, rows = self._target.temporary(), 0
         with closing(self._open_writer(temporary, self._schema)) as writer:
@@ -111,7 +113,7 @@ def _name(number: int, merge: int, suffix: str) -> str:
     return f"predictions.{suffix}" if merge == 1 else f"predictions-{number:05d}-of-{merge:05d}.{suffix}"
 
 
-def _pieces(files: Sequence[Committed], ends: Sequence[int], start: int, stop: int) -> Iterator[Piece]:
+def _pieces(files: Sequence[CommittedFile], ends: Sequence[int], start: int, stop: int) -> Iterator[Piece]:
     """The parts of files between two rows, counted over all of them."""
     number = bisect_right(ends, start)
     while start < stop:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from job.preview import Survey, survey
+from job.preview import Preview, preview
 from job.spec.spec_file import load_spec
 
 if TYPE_CHECKING:
@@ -17,12 +17,12 @@ LISTED_CLASSES = 12
 
 
 def run(spec_path: str, run_id: str | None, as_json: bool) -> None:
-    """Prints the run id on stdout, or with `as_json` the survey; people read the table on stderr."""
-    found = survey(load_spec(spec_path), run_id)
+    """Prints the run id on stdout, or with `as_json` the preview; people read the table on stderr."""
+    found = preview(load_spec(spec_path), run_id)
     if as_json:
         print(found.model_dump_json(indent=1))
         return
-    Console(stderr=True).print(survey_to_table(found))
+    Console(stderr=True).print(preview_to_table(found))
     print(found.run_id)
 
 
@@ -40,7 +40,7 @@ def run_for_cluster(
     console = Console(stderr=True)
     proposal = propose(draft(load_spec(spec_path), run_id, target), images_per_second, console)
     if as_json:
-        found = proposal.survey.model_dump() if proposal.survey else {"run_id": proposal.draft.release.name}
+        found = proposal.preview.model_dump() if proposal.preview else {"run_id": proposal.draft.release.name}
         print(json.dumps({**found, "cluster": proposal.to_json()}, indent=1))
     else:
         proposal.show(console)
@@ -49,7 +49,7 @@ def run_for_cluster(
         print(proposal.draft.release.name)
 
 
-def survey_to_table(found: Survey) -> Table:
+def preview_to_table(found: Preview) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -72,7 +72,7 @@ def repr_if_odd(uri: str) -> str:
     return uri if uri.isprintable() else repr(uri)
 
 
-def _classes(found: Survey) -> str:
+def _classes(found: Preview) -> str:
     if not found.classes:
         return "no expected labels"
     listed = [f"{repr_if_odd(name)} {count:,}" for name, count in list(found.classes.items())[:LISTED_CLASSES]]
@@ -81,7 +81,7 @@ def _classes(found: Survey) -> str:
     return f"{len(found.classes):,}: {', '.join(listed)}{f', and {more:,} more' if more else ''}{unlabelled}"
 
 
-def _resume(found: Survey) -> str:
+def _resume(found: Preview) -> str:
     if found.state == "new":
         return "nothing to skip, a new run"
     frozen = (

@@ -17,7 +17,6 @@ def run(spec_path: str, run_id: str | None, engine: str | None, as_json: bool) -
     console = Console(stderr=True)
     try:
         from job.run import run as run_job
-        from job.stores.storage import open_folder
     except ModuleNotFoundError as error:
         raise UsageError(
             f"running needs the extra `job`, and {error.name} is not installed: pip install 'tench[job]'"
@@ -25,5 +24,4 @@ def run(spec_path: str, run_id: str | None, engine: str | None, as_json: bool) -
     result = run_job(spec, run_id, engine, console)
     for line in result.summary():
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    uri = open_folder(result.paths.uri).uri
-    print(json.dumps({"uri": uri, **result.success}) if as_json else uri)
+    print(json.dumps({"uri": result.uri, **result.success.model_dump(mode="json")}) if as_json else result.uri)

@@ -1,14 +1,12 @@
 """The estimate: pods, GPUs and, from a throughput that is given or was measured before, GPU-hours."""
 
-import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from pydantic import BaseModel
 
 from job.errors import StoreError
 from job.plan.paths import RunPaths
-from job.plan.plan import Plan, load_plan
+from job.plan.records import Plan, UnreadableRecord, load_plan, load_progress
 from job.spec.spec import JobSpec
 from job.stores.storage import Folder, open_folder
 from job.terminal.wording import counted, duration, rate
@@ -86,16 +84,16 @@ def _first(spec: JobSpec, run_ids: Iterable[str]) -> Measured | None:
 def _read_plan(folder: Folder) -> Plan | None:
     try:
         return load_plan(folder)
-    except ValueError:  # another program's plan.json
+    except UnreadableRecord:  # another program's plan.json
         return None
 
 
 def _speed(folder: Folder) -> float | None:
     try:
-        progress: dict[str, Any] = json.loads(folder.read(RunPaths.progress))
-        return float(progress["images_per_second"]) or None
-    except (FileNotFoundError, ValueError, KeyError):
+        progress = load_progress(folder)
+    except UnreadableRecord:
         return None
+    return progress.images_per_second or None if progress else None
 
 
 def _is_alike(plan: Plan, spec: JobSpec) -> bool:

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from job.errors import PreflightError, SourceError, StoreError
 from job.plan.paths import RunPaths
-from job.plan.plan import check_unchanged, load_plan
-from job.preview import Survey, survey
+from job.plan.plan import check_unchanged
+from job.plan.records import load_plan
+from job.preview import Preview, preview
 from job.spec.spec import JobSpec
 from job.stores.storage import is_bucket, open_folder
 from job.terminal.wording import counted
@@ -19,7 +20,7 @@ from tench.launcher.cluster.helm import Helm
 from tench.launcher.cluster.kube import Kube
 from tench.launcher.cluster.release import Release, render_release
 from tench.launcher.cluster.target import Target
-from tench.launcher.commands.plan import survey_to_table
+from tench.launcher.commands.plan import preview_to_table
 from tench.launcher.preflight.checks import check_run
 from tench.launcher.preflight.estimate import Estimate, Measured, estimate, measure
 from tench.launcher.preflight.finding import Finding, error, warning
@@ -45,7 +46,7 @@ class Proposal:
     """A draft, and what the source, the store and the cluster say of it."""
 
     draft: Draft
-    survey: Survey | None
+    preview: Preview | None
     findings: Sequence[Finding]
     estimate: Estimate
 
@@ -71,8 +72,8 @@ class Proposal:
         }
 
     def show(self, console: Console) -> None:
-        if self.survey:
-            console.print(survey_to_table(self.survey))
+        if self.preview:
+            console.print(preview_to_table(self.preview))
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
@@ -101,7 +102,7 @@ def _is_complete(release: Release) -> bool:
         if plan := load_plan(folder):
             check_unchanged(plan, release.spec)
         return folder.head(RunPaths.success) is not None
-    except StoreError:  # which the survey will tell
+    except StoreError:  # which the preview will tell
         return False
 
 
@@ -109,7 +110,7 @@ def propose(drafted: Draft, images_per_second: float | None, console: Console) -
     """Lists the source and looks at everything the run needs. Raises Unreachable, PlanChanged."""
     spec, run_id = drafted.release.spec, drafted.release.paths.run_id
     with console.status("listing the source"):
-        found, problems = _survey(spec, run_id)
+        found, problems = _preview(spec, run_id)
     with console.status("looking at the cluster"):
         findings = [drafted.operator, *problems, *check_run(drafted.kube, drafted.release)]
     given = Measured(images_per_second=images_per_second, source="as given") if images_per_second else None
@@ -118,13 +119,13 @@ def propose(drafted: Draft, images_per_second: float | None, console: Console) -
     return Proposal(drafted, found, findings, estimate(spec, groups, images, given or measure(spec, run_id)))
 
 
-def _survey(spec: JobSpec, run_id: str) -> tuple[Survey | None, list[Finding]]:
+def _preview(spec: JobSpec, run_id: str) -> tuple[Preview | None, list[Finding]]:
     if not (is_bucket(spec.source.uri) and is_bucket(spec.output.uri)):
         return None, [
             warning("source", "a path in the pods is not looked at from here; a volume must be mounted there")
         ]
     try:
-        return survey(spec, run_id), []
+        return preview(spec, run_id), []
     except SourceError as problem:
         return None, [error("source", str(problem))]
     except StoreError as problem:

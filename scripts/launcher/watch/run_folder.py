@@ -3,16 +3,19 @@
 A folder that cannot be read never hides what the cluster says.
 """
 
-import json
 import logging
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 from job.errors import TenchError
 from job.plan.paths import LOGS, RunPaths
+from job.plan.records import Progress, Record, Success, load_progress, load_success
 from job.stores.storage import Folder, RetryPolicy, open_folder
 from job.terminal.wording import shorten
-from tench.launcher.watch.status import Progress, parse_time
+from tench.launcher.watch.status import parse_time
+
+R = TypeVar("R", bound=Record)
 
 IMPATIENT = RetryPolicy(deadline_s=0.0, request_timeout_s=10.0)
 AGAIN_S = 60.0
@@ -35,15 +38,14 @@ class RunFolder:
     def uri(self) -> str:
         return self.paths.uri
 
-    def success(self) -> dict[str, Any] | None:
-        return self._document(RunPaths.success)
+    def success(self) -> Success | None:
+        return self._read(load_success)
 
     def progress(self, started: str | None) -> Progress | None:
         """Without a rate where an attempt wrote it that began before `started`."""
-        document = self._document(RunPaths.progress)
-        if document is None:
+        found = self._read(load_progress)
+        if found is None:
             return None
-        found = Progress.model_validate(document)
         began, written = parse_time(started), parse_time(found.updated)
         earlier = began is not None and written is not None and written < began
         return found.model_copy(update={"images_per_second": None, "eta_s": None}) if earlier else found
@@ -68,16 +70,13 @@ class RunFolder:
                 self._log_end = ""
         return self._log_end
 
-    def _document(self, key: str) -> dict[str, Any] | None:
+    def _read(self, load: Callable[[Folder], R | None]) -> R | None:
         if self.problem and time.monotonic() - self._asked < AGAIN_S:
             return None
         self.problem, self._asked = None, time.monotonic()
         try:
             self._folder = self._folder or open_folder(self.uri, IMPATIENT)
-            document: dict[str, Any] = json.loads(self._folder.read(key))
-        except FileNotFoundError:
-            return None
-        except (TenchError, ValueError) as error:
+            return load(self._folder)
+        except TenchError as error:
             self.problem = shorten(str(error), 200)
             return None
-        return document

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from job.terminal.wording import count, duration, printable
-from tench.launcher.watch.status import Phase, Status
+from tench.launcher.watch.status import Phase, Status, progress_words
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def picture(status: Status) -> RenderableType:
         rows.add_row("pods", Text(status.pods_words()))
     if status.progress:
         done, total = status.progress.rows_done, status.progress.total
-        rows.add_row("images", Text(status.progress.words()))
+        rows.add_row("images", Text(progress_words(status.progress)))
         rows.add_row("", ProgressBar(total=max(1, total), completed=done, width=BAR_WIDTH))
         if status.progress.bottleneck and status.phase is Phase.RUNNING:
             rows.add_row("busy", Text(printable(status.progress.bottleneck)))

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from job.errors import PreflightError, TenchError
+from job.plan.records import Progress, Success
 from tench.launcher.cluster.kube import Kube, KubeError, Unreachable
 from tench.launcher.watch.cluster_run import Run
 from tench.launcher.watch.events import reasons_of_events, reasons_of_log, scale_up_of
@@ -12,7 +13,7 @@ from tench.launcher.watch.phase import attempt_of, failure_words, phase_of
 from tench.launcher.watch.pod_states import Pod, count_states, ready_since, reasons_of, role_of, state_of
 from tench.launcher.watch.queue import reason_of_queue
 from tench.launcher.watch.run_folder import RunFolder
-from tench.launcher.watch.status import Phase, Progress, Reason, Status, age_s
+from tench.launcher.watch.status import Phase, Reason, Status, age_s
 
 T = TypeVar("T")
 
@@ -135,17 +136,17 @@ class Snapshots:
             return otherwise
 
 
-def _progress(run: Run, phase: Phase, folder: RunFolder, success: dict[str, Any] | None) -> Progress | None:
+def _progress(run: Run, phase: Phase, folder: RunFolder, success: Success | None) -> Progress | None:
     if success:
-        return Progress(rows_done=success["rows"], failed=success["failed"], total=success["rows"])
+        return Progress(rows_done=success.rows, failed=success.failed, total=success.rows)
     return folder.progress(NEVER if phase.ended else run.status.get("startTime"))
 
 
-def _notes_of(phase: Phase, folder: RunFolder, success: dict[str, Any] | None) -> list[str]:
+def _notes_of(phase: Phase, folder: RunFolder, success: Success | None) -> list[str]:
     if folder.problem:
         return [f"how far it is cannot be read here: {folder.problem}"]
     if success and phase in (Phase.FAILED, Phase.STOPPED):
-        return [f"its result is complete since {success['finished']} all the same"]
+        return [f"its result is complete since {success.finished} all the same"]
     return []
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from job.plan.records import Progress
 from job.terminal.wording import count, counted, duration, rate
 
 
@@ -35,27 +36,6 @@ class Reason(BaseModel):
     kind: str
     text: str
     way_out: str
-
-
-class Progress(BaseModel):
-    """As the driver wrote it last, perhaps in an earlier attempt."""
-
-    model_config = ConfigDict(frozen=True)
-
-    rows_done: int
-    failed: int
-    total: int
-    images_per_second: float | None = None
-    eta_s: float | None = None
-    bottleneck: str | None = None
-    updated: str | None = None
-
-    def words(self) -> str:
-        parts = [f"{count(self.rows_done)} of {count(self.total)} images"]
-        parts.append(f"{count(self.failed)} failed" if self.failed else "no failures")
-        parts += [f"{rate(self.images_per_second)} images/s"] if self.images_per_second else []
-        left = self.rows_done < self.total and self.eta_s is not None
-        return ", ".join(parts + ([f"{duration(self.eta_s or 0)} left"] if left else []))
 
 
 class Status(BaseModel):
@@ -97,7 +77,7 @@ class Status(BaseModel):
         """`running: 3 of 3 pods ready; 1,200 of 2,000 images, no failures, 62 images/s, 12.9 s left`."""
         attempt = f" (attempt {self.attempt} of {self.attempts})" if self.attempt > 1 else ""
         parts = [] if self.phase.ended else [self.pods_words()]
-        parts += [self.progress.words()] if self.progress else []
+        parts += [progress_words(self.progress)] if self.progress else []
         parts += [f"why: {reason.text}" for reason in self.reasons]
         return f"{self.phase}{attempt}: {'; '.join(parts) or self.message or 'ended'}"
 
@@ -108,6 +88,15 @@ class Status(BaseModel):
         if not wanted:
             return "no pods yet"
         return ", ".join([f"{ready} of {counted(wanted, 'pod')} ready", *(f"{n} {key}" for key, n in others.items())])
+
+
+def progress_words(progress: Progress) -> str:
+    """Such as `1,200 of 2,000 images, no failures, 62 images/s, 12.9 s left`."""
+    parts = [f"{count(progress.rows_done)} of {count(progress.total)} images"]
+    parts.append(f"{count(progress.failed)} failed" if progress.failed else "no failures")
+    parts += [f"{rate(progress.images_per_second)} images/s"] if progress.images_per_second else []
+    left = progress.rows_done < progress.total and progress.eta_s is not None
+    return ", ".join(parts + ([f"{duration(progress.eta_s or 0)} left"] if left else []))
 
 
 def parse_time(text: str | None) -> datetime.datetime | None:

@@ -8,13 +8,19 @@ import pytest
 
 from job.engines.engine import Work
 from job.engines.local import LocalEngine
+from job.recipe import Recipe
 from job.spec.spec import ComputeSpec, ModelSpec
 
 
-def slow_decode(chunk):
-    for index in range(100):
-        time.sleep(0.02)
-        yield pa.table({"index": [chunk * 100 + index]})
+class Decode:
+    """A slow decode stage."""
+
+    recipe = Recipe()
+
+    def __call__(self, chunk):
+        for index in range(100):
+            time.sleep(0.02)
+            yield pa.table({"index": [chunk * 100 + index]})
 
 
 @pytest.fixture
@@ -26,13 +32,10 @@ def predict(monkeypatch):
 def test_a_run_that_is_left_early_leaves_no_thread_behind(predict):
     before = set(threading.enumerate())
     compute = ComputeSpec(gpus_per_replica=0)
-    engine = LocalEngine(compute)
-    engine.start()
-    rows = engine.run(Work(range(4), slow_decode, ModelSpec(kind="torchvision", name="resnet18"), compute))
-    next(rows)
-    assert set(threading.enumerate()) > before
-
-    rows.close()
-    engine.stop()
+    with LocalEngine(compute) as engine:
+        rows = engine.run(Work(range(4), Decode(), ModelSpec(kind="torchvision", name="resnet18"), compute))
+        next(rows)
+        assert set(threading.enumerate()) > before
+        rows.close()
 
     assert set(threading.enumerate()) == before

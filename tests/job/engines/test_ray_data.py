@@ -1,14 +1,19 @@
 """The Ray engine's plan, in which decoding stays in tasks of its own, and its end."""
 
+import os
 import subprocess
 import sys
 
+import pytest
+
 from job.engines.ray_data import RayEngine
+from job.errors import PreflightError
 from job.spec.spec import ComputeSpec
 
 PLAN = """
 from types import SimpleNamespace
 import ray
+from job.errors import PreflightError
 from job.engines.ray_data import rows_dataset
 from job.spec.spec import ComputeSpec, ModelSpec
 ray.init("local", num_cpus=2, include_dashboard=False, logging_level="ERROR")
@@ -27,17 +32,23 @@ def test_decoding_is_not_fused_into_the_replicas():
     assert "decode_chunks)->MapBatches(Replica)" not in physical
 
 
-def test_ray_is_down_when_the_engine_has_stopped():
+def test_ray_is_down_when_the_engine_has_stopped(monkeypatch):
     """A reference dropped while another thread takes Ray down makes Ray end the process, without a word."""
     import ray
 
-    engine = RayEngine(ComputeSpec(gpus_per_replica=0))
-    engine.start()
-    engine.slots()
-    engine.stop()
+    monkeypatch.setenv("PYTHONPATH", "mine")
+    with RayEngine(ComputeSpec(gpus_per_replica=0)) as engine:
+        assert engine.slots.replicas == 1
+        assert engine.slots is engine.slots  # the cluster is asked once
     assert not ray.is_initialized()
-    engine.stop()
+    assert os.environ["PYTHONPATH"] == "mine"
 
 
-def test_an_engine_that_never_started_stops():
-    RayEngine(ComputeSpec(gpus_per_replica=0)).stop()
+@pytest.mark.parametrize("error", [RuntimeError("no room"), SystemExit("no room")])
+def test_whatever_keeps_ray_from_starting_is_told_and_nothing_waits(monkeypatch, error):
+    def refuse(compute):
+        raise error
+
+    monkeypatch.setattr("job.engines.ray_data.init_ray", refuse)
+    with RayEngine(ComputeSpec(gpus_per_replica=0)) as engine, pytest.raises(PreflightError, match="no room"):
+        engine.slots  # noqa: B018

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job.errors import PlanChanged, RunFailed
+from job.plan import freeze as freezing
 from job.plan.freeze import freeze
-from job.plan.plan import check_unchanged, fingerprint, load_plan, run_paths
-from job.plan.plan import freeze as freezing
-from job.plan.shards import Manifest
+from job.plan.manifest import Manifest
+from job.plan.plan import check_unchanged, fingerprint, run_paths
+from job.plan.records import load_plan
 from job.stores.storage import open_folder
 
 

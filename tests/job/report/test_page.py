@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from job.report.report import page
+from job.report import page
 
 
 @pytest.mark.parametrize(

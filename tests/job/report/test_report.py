@@ -10,7 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from job.report.report import Report, RunFigures, page, thumbnail
+from job.plan.records import Metrics
+from job.report import page
+from job.report.gallery import thumbnail
+from job.report.page import RunFigures
+from job.report.report import Report
 from job.results.evaluation import Evaluation
 
 HOSTILE = "\"><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>\n{{ 7*7 }}'&amp;"
@@ -70,15 +74,15 @@ def detections(rows: int, seed: int = 0) -> pa.Table:
 
 
 def make_figures(evaluation: Evaluation, **changes: Any) -> RunFigures:
-    metrics = evaluation.metrics() or {}
-    failed_by_kind = metrics.get("failed_by_kind", {})
+    metrics = evaluation.metrics() or Metrics(rows=0, failed_by_kind={})
+    failed_by_kind = metrics.failed_by_kind
     values: dict[str, Any] = {
         "run_id": "demo-0123abcd",
         "name": "demo",
         "model": "torchvision resnet18",
         "source": "s3://b",
         "output": "s3://results/runs/demo-0123abcd",
-        "images": metrics.get("rows", 0),
+        "images": metrics.rows,
         "failed": sum(failed_by_kind.values()),
         "failed_by_kind": failed_by_kind,
         "seconds": 245.0,
@@ -97,7 +101,7 @@ def make_figures(evaluation: Evaluation, **changes: Any) -> RunFigures:
 
 
 def render(task: Any, table: pa.Table, samples: int = 6, pictures: bool = True, **changes: Any) -> str:
-    report, evaluation = Report(task, samples, "demo-0123abcd"), Evaluation(None)
+    report, evaluation = Report(task, samples, "demo-0123abcd"), Evaluation()
     report.add(table, 0)
     evaluation.add(table)
     image = thumbnail(np.full((300, 400, 3), 128, dtype=np.uint8))
@@ -137,7 +141,7 @@ def test_the_same_rows_are_picked_in_whatever_order_shards_come(task: Any, make:
     for shard in reversed(shards):
         second.add(shards[shard], shard)
     assert first.picks() == second.picks()
-    assert first.render(make_figures(Evaluation(None)), {}) == second.render(make_figures(Evaluation(None)), {})
+    assert first.render(make_figures(Evaluation()), {}) == second.render(make_figures(Evaluation()), {})
     other = Report(task, 5, "run-2")
     for shard in shards:
         other.add(shards[shard], shard)

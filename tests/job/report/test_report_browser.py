@@ -44,7 +44,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("reports")
     paths = {}
     for task, table in (("classify", classifications()), ("detect", detections())):
-        report, evaluation = Report(task, 8, f"{task}-1"), Evaluation(None)
+        report, evaluation = Report(task, 8, f"{task}-1"), Evaluation()
         report.add(table, 0)
         evaluation.add(table)
         thumbnails = {pick.key: thumbnail(picture(pick.width, pick.height)) for pick in report.picks()}

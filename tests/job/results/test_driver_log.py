@@ -9,7 +9,7 @@ import pytest
 
 from job.plan.paths import RunPaths
 from job.results import driver_log
-from job.results.driver_log import DriverLog, find_log
+from job.results.driver_log import DriverLogCopy, find_log
 
 FAILING = """
 import sys
@@ -74,14 +74,14 @@ def test_the_folder_of_a_run_that_is_complete_is_left_as_it_is(ray_job, tmp_path
 def test_it_is_bounded_and_begins_with_a_whole_line(ray_job, tmp_path, monkeypatch):
     monkeypatch.setattr(driver_log, "MAX_BYTES", 100)
     ray_job.write_text("".join(f"line {number:04d}\n" for number in range(50)))
-    DriverLog(ray_job, RunPaths(str(tmp_path / "runs"), "pets"), "20261121T220000Z").copy()
+    DriverLogCopy(ray_job, RunPaths(str(tmp_path / "runs"), "pets"), "20261121T220000Z").copy()
     lines = kept(tmp_path).read_text().splitlines()
     assert (lines[0], lines[-1], len(lines)) == ("line 0041", "line 0049", 9)
 
 
 def test_it_is_copied_again_where_it_grew_alone(ray_job, tmp_path):
     ray_job.write_text("one\n")
-    log = DriverLog(ray_job, RunPaths(str(tmp_path / "runs"), "pets"), "20261121T220000Z")
+    log = DriverLogCopy(ray_job, RunPaths(str(tmp_path / "runs"), "pets"), "20261121T220000Z")
     log.copy()
     kept(tmp_path).write_text("as it was")
     log.copy()

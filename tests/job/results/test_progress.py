@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from job.engines.engine import Slots
-from job.results.progress import Progress
+from job.results.progress import ProgressReporter
+from job.stages.slots import Slots
 from job.stores.storage import open_folder
 
 
@@ -37,7 +37,7 @@ def clock(monkeypatch):
 
 def make_progress(folder):
     console = Console(file=io.StringIO(), force_terminal=False)
-    return Progress(open_folder(str(folder)), total=100, done=20, console=console, slots=Slots(2, 2, 1))
+    return ProgressReporter(open_folder(str(folder)), total=100, done=20, console=console, slots=Slots(2, 2, 1))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job.errors import RunFailed
-from job.plan.shards import Manifest
+from job.plan.manifest import Manifest
 from job.results.sink import Sink
 from job.stores.storage import open_folder
 

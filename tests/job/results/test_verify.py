@@ -1,8 +1,10 @@
 """Verifying a run's folder: what holds is said in one line, what does not is named, and little is read."""
 
 import dataclasses
+import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,9 +14,11 @@ from colours import make_image, write_images
 from run_specs import make_spec, run_here
 
 from job.errors import RunFailed
-from job.results.run_listing import take_inventory
+from job.results.run_listing import list_run
 from job.results.verify import verify
 from job.stores.storage import open_folder
+
+SHARDS = [f"predictions/shard-{shard:05d}.parquet" for shard in range(3)]
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def run(tmp_path):
     """A finished run of 25 images in 3 shards, one of which failed."""
     write_images(tmp_path / "images", 24)
     (tmp_path / "images" / "red" / "empty.png").write_bytes(b"")
-    return Path(run_here(make_spec(tmp_path, errors={"max_fraction": 0.5})).paths.uri)
+    return Path(run_here(make_spec(tmp_path, errors={"max_fraction": 0.5})).uri)
 
 
 def predictions(run, shard):
@@ -38,7 +42,8 @@ def commit(run, shard, table):
         pq.write_table(table, path)
     success = json.loads((run / "_SUCCESS").read_text())
     entry = open_folder(str(run)).head(success["files"][shard]["file"])
-    success["files"][shard] |= {"bytes": entry.size, "etag": entry.etag}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    success["files"][shard] |= {"bytes": entry.size, "etag": entry.etag, "sha256": digest}
     (run / "_SUCCESS").write_text(json.dumps(success))
 
 
@@ -93,11 +98,43 @@ def test_a_run_that_is_not_finished_and_a_folder_that_is_none(run, tmp_path):
 
 
 def test_an_etag_is_the_same_with_and_without_quotes(run):
-    found = take_inventory(open_folder(str(run)))
-    quoted = {shard: dataclasses.replace(file, etag=f'"{file.etag}"') for shard, file in found.shards.items()}
-    assert dataclasses.replace(found, shards=quoted).problems() == {}
-    other = {**found.shards, 1: dataclasses.replace(found.shards[1], etag="other")}
-    assert list(dataclasses.replace(found, shards=other).problems()) == ["predictions/shard-00001.parquet"]
+    found = list_run(open_folder(str(run)))
+    quoted = {shard: file.model_copy(update={"etag": f'"{file.etag}"'}) for shard, file in found.shards.items()}
+    assert dataclasses.replace(found, shards=quoted).copied == set()
+    other = {**found.shards, 1: found.shards[1].model_copy(update={"etag": "other"})}
+    assert dataclasses.replace(found, shards=other).copied == {"predictions/shard-00001.parquet"}
+
+
+def test_a_run_that_was_copied_to_another_place_verifies(run, tmp_path):
+    """Other inodes and times, and so other etags; the bytes are the same."""
+    shutil.copytree(run, tmp_path / "elsewhere" / "archived")
+    assert list_run(open_folder(str(tmp_path / "elsewhere" / "archived"))).copied == set(SHARDS)
+    assert verify(str(tmp_path / "elsewhere" / "archived")).rows == 25
+
+
+def test_a_run_that_was_copied_to_a_bucket_verifies(run, s3):
+    for path in sorted(run.rglob("*")):
+        if path.is_file():
+            s3.put(f"copies/{path.relative_to(run)}", path.read_bytes())
+    assert verify(f"{s3.uri}/copies").rows == 25
+
+
+def test_a_copy_with_other_bytes_of_the_same_size_is_told(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    data = bytearray(predictions(copy, 1).read_bytes())
+    data[20] ^= 1
+    predictions(copy, 1).write_bytes(data)
+    assert f"{SHARDS[1]} was changed: its bytes are not those that were committed" in problem_of(copy)
+
+
+def test_a_run_of_a_version_that_kept_no_digests_verifies_where_it_lies_and_not_as_a_copy(run, tmp_path):
+    success = json.loads((run / "_SUCCESS").read_text())
+    for file in success["files"]:
+        del file["sha256"]
+    (run / "_SUCCESS").write_text(json.dumps(success))
+    assert verify(str(run)).rows == 25
+    copy = shutil.copytree(run, tmp_path / "copy")
+    assert "was changed: " in problem_of(copy)
 
 
 def test_one_listing_and_parts_of_the_files_are_read(s3, flaky, tmp_path):
@@ -106,9 +143,9 @@ def test_one_listing_and_parts_of_the_files_are_read(s3, flaky, tmp_path):
     (tmp_path / "source").mkdir()
     pq.write_table(table, tmp_path / "source" / "images.parquet")
     source = {"kind": "parquet", "uri": str(tmp_path / "source"), "keep": ["ballast"]}
-    uri = run_here(make_spec(s3.uri, source=source, rows_per_file=2)).paths.uri
+    uri = run_here(make_spec(s3.uri, source=source, rows_per_file=2)).uri
     flaky.requests.clear()
     flaky.sent = 0
     assert verify(uri).rows == 4
-    assert flaky.sent < 400_000 < sum(file.bytes for file in take_inventory(open_folder(uri)).shards.values())
+    assert flaky.sent < 400_000 < sum(file.bytes for file in list_run(open_folder(uri)).shards.values())
     assert flaky.requests["HEAD"] <= 1  # of the manifest, never of a shard

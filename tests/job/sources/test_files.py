@@ -11,6 +11,7 @@ from sources import outcome, rows_of
 
 from job.errors import SourceError
 from job.sources.open_source import open_source
+from job.spec.limits import Limits
 from job.spec.spec import FilesSource
 
 MAX_BYTES = 1_000_000
@@ -42,7 +43,7 @@ def root(request, tmp_path):
 
 
 def source_of(uri, **spec):
-    return open_source(FilesSource(uri=uri, **spec), MAX_BYTES)
+    return open_source(FilesSource(uri=uri, **spec), Limits(10**9, MAX_BYTES))
 
 
 def test_every_image_is_listed_once_and_read(root):
@@ -192,7 +193,7 @@ def test_buckets_are_read_ahead_within_a_bound(flaky, s3):
     s3.put_many(f"{number:03d}.jpg" for number in range(200))
     rows = rows_of(source_of(s3.uri)).drop_columns("size").add_column(1, "size", pa.array([1 << 20] * 200))
     listed = flaky.requests["GET"]
-    source = open_source(FilesSource(uri=s3.uri), 1 << 30)
+    source = open_source(FilesSource(uri=s3.uri), Limits(10**9, 1 << 30))
 
     handles = list(source.read(rows))
     assert outcome(handles[0]) == "empty"

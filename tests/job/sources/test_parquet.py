@@ -12,6 +12,7 @@ from sources import outcome, rows_of
 
 from job.errors import SourceError
 from job.sources.open_source import open_source
+from job.spec.limits import Limits
 from job.spec.spec import ParquetSource
 
 MAX_BYTES = 1_000_000
@@ -39,7 +40,7 @@ def root(request, tmp_path):
 
 
 def source_of(uri, max_bytes=MAX_BYTES, **spec):
-    return open_source(ParquetSource(kind="parquet", uri=uri, **spec), max_bytes)
+    return open_source(ParquetSource(kind="parquet", uri=uri, **spec), Limits(10**9, max_bytes))
 
 
 def numbered(count, first=0, size=100):

@@ -13,6 +13,7 @@ from sources import outcome, rows_of
 from job.errors import SourceError
 from job.sources.open_source import open_source
 from job.sources.tar import read_members
+from job.spec.limits import Limits
 from job.spec.spec import WebdatasetSource
 
 MAX_BYTES = 1_000_000
@@ -47,7 +48,7 @@ def root(request, tmp_path):
 
 
 def source_of(uri, **spec):
-    return open_source(WebdatasetSource(kind="webdataset", uri=uri, **spec), MAX_BYTES)
+    return open_source(WebdatasetSource(kind="webdataset", uri=uri, **spec), Limits(10**9, MAX_BYTES))
 
 
 def test_each_sample_is_an_image_with_its_label(root):
@@ -270,7 +271,7 @@ def test_neighbours_are_read_in_one_request_and_large_gaps_are_not(flaky, s3):
 
 def test_listing_skips_over_large_members(flaky, s3):
     s3.put("a.tar", pack([(f"{number}.jpg", b"x" * 12_000_000) for number in range(3)]))
-    source = open_source(WebdatasetSource(kind="webdataset", uri=f"{s3.uri}/a.tar"), 1 << 30)
+    source = open_source(WebdatasetSource(kind="webdataset", uri=f"{s3.uri}/a.tar"), Limits(10**9, 1 << 30))
     flaky.sent = 0
 
     rows = rows_of(source)

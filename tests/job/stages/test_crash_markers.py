@@ -8,13 +8,13 @@ import tempfile
 
 import pytest
 
-from job.plan.shards import Chunk
+from job.plan.chunks import Chunk
 from job.stages.crash_markers import at_chunk
 
 DIE_THERE = """
 import os, signal, sys
 from job.stages.crash_markers import at_chunk
-from job.plan.shards import Chunk
+from job.plan.chunks import Chunk
 with at_chunk("run", Chunk(*map(int, sys.argv[1:]))):
     os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from job.errors import ImageError
-from job.stages.images import Limits, decode
+from job.spec.limits import Limits
+from job.stages.images import decode
 
 LIMITS = Limits(max_pixels=2_000_000, max_bytes=10_000_000)
 SIZES = ((1, 1), (1, 9), (17, 1), (15, 33), (64, 48))

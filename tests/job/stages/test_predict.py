@@ -1,12 +1,15 @@
 """The predict stage: rows in their order, failed ones null, whatever the batches, chunks and slices."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from models import make_decoded, make_model_spec, make_photo
 
-from job.errors import RunFailed
+from job.errors import ModelError, RunFailed
+from job.models.load import load_recipe
 from job.models.predictor import Detection
 from job.recipe import Exactly, Recipe
 from job.stages.predict import PredictStage, prediction_fields
@@ -72,7 +75,7 @@ class Short(Corners):
 def make_stage(factory, batch_size=4, **fields):
     task = "detect" if issubclass(factory, Corners) else "classify"
     spec = make_model_spec(kind="python", name=f"{__name__}:{factory.__name__}", task=task, **fields)
-    return PredictStage(spec, batch_size, "cpu", 1)
+    return PredictStage(spec, batch_size, "cpu", 1, load_recipe(spec))
 
 
 def pictures(count, failed=()):
@@ -207,5 +210,37 @@ def test_memory_that_does_not_suffice_names_the_batch_size():
 
 
 def test_the_stage_says_in_which_precision_it_computes():
-    assert PredictStage(make_model_spec(weights="none"), 4, "cpu", 1).precision == "float32"
+    spec = make_model_spec(weights="none")
+    assert PredictStage(spec, 4, "cpu", 1, load_recipe(spec)).precision == "float32"
     assert make_stage(Colours).precision == "its own"
+
+
+class Doubtful(Colours):
+    """Its factory's recipe is read by the driver, and this one is its own."""
+
+    def __init__(self, spec, device):
+        self.recipe = Recipe(Exactly(4, 4))
+
+
+def test_a_predictor_whose_recipe_is_not_the_one_images_are_decoded_by_is_refused():
+    with pytest.raises(ModelError) as caught:
+        make_stage(Doubtful)
+    assert "Exactly(height=4, width=4)" in str(caught.value)
+    assert str(Colours.recipe.resize) in str(caught.value)
+    assert "give the factory and what it makes the same recipe" in str(caught.value)
+
+
+def test_pixels_of_another_size_than_the_recipe_s_are_refused():
+    stage = make_stage(Colours)
+    smaller = dataclasses.replace(Colours.recipe, resize=Exactly(4, 4))
+    with pytest.raises(RunFailed, match=r"2 images .* report this as a bug"):
+        stage(make_decoded(smaller, pictures(2)))
+
+
+def test_torch_says_nothing_of_memory_that_is_not_writable(recwarn):
+    torch.set_warn_always(True)
+    try:
+        make_stage(Colours)(make_decoded(Colours.recipe, pictures(2)))
+    finally:
+        torch.set_warn_always(False)
+    assert not [warning for warning in recwarn if "writable" in str(warning.message)]

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from job.errors import ImageError
-from job.stages.images import Limits, decode
+from job.spec.limits import Limits
+from job.stages.images import decode
 from job.stages.sandbox import Sandbox
 
 LIMITS = Limits(max_pixels=1_000_000, max_bytes=10_000_000)

@@ -1,5 +1,6 @@
 """`tench collect`: what is whole is here once, what is not is refused, and a broken download goes on."""
 
+import hashlib
 import json
 import re
 import signal
@@ -36,14 +37,14 @@ FIRST = [None] * 3
 def run(tmp_path):
     """A finished run on this machine."""
     write_images(tmp_path / "images", IMAGES)
-    return Path(run_here(make_spec(tmp_path)).paths.uri)
+    return Path(run_here(make_spec(tmp_path)).uri)
 
 
 def run_in(s3):
     """A finished run in a bucket: its URI."""
     for number in range(IMAGES):
         s3.put(f"images/red/{number:02d}.png", make_image("red", number))
-    return run_here(make_spec(s3.uri)).paths.uri
+    return run_here(make_spec(s3.uri)).uri
 
 
 def key_of(uri, name):
@@ -225,7 +226,8 @@ def vouch_for(run, shard):
     """Has `_SUCCESS` name a shard's file as it is now."""
     entry = open_folder(str(run)).head(PREDICTIONS[shard])
     success = json.loads((run / "_SUCCESS").read_text())
-    success["files"][shard] |= {"bytes": entry.size, "etag": entry.etag}
+    digest = hashlib.sha256((run / PREDICTIONS[shard]).read_bytes()).hexdigest()
+    success["files"][shard] |= {"bytes": entry.size, "etag": entry.etag, "sha256": digest}
     (run / "_SUCCESS").write_text(json.dumps(success))
 
 

@@ -45,7 +45,7 @@ def predictions(result):
 
 
 def bring(result, to, **form):
-    return collect(result.paths.uri, str(to), Form(**form), False, Console(file=StringIO()))
+    return collect(result.uri, str(to), Form(**form), False, Console(file=StringIO()))
 
 
 def written(folder):
@@ -215,7 +215,7 @@ def test_an_output_that_was_cut_is_made_again_from_its_own_shards_alone(result, 
     whole, inode = middle.read_bytes(), first.stat().st_ino
     middle.write_bytes(whole[:-1])
     again = bring(result, tmp_path / "here", merge=3)
-    assert 0 < again.downloaded_bytes < sum(file["bytes"] for file in result.success["files"])
+    assert 0 < again.downloaded_bytes < sum(file.bytes for file in result.success.files)
     assert pq.read_table(middle).num_rows == 15
     assert first.stat().st_ino == inode
 
@@ -307,7 +307,7 @@ def test_where_says_what_it_needs(result, tmp_path, monkeypatch):
     ],
 )
 def test_the_forms_as_they_are_called_for(result, tmp_path, arguments, files):
-    arguments = [str(Path(result.paths.uri)) if argument == "RUN" else argument for argument in arguments]
+    arguments = [str(Path(result.uri)) if argument == "RUN" else argument for argument in arguments]
     command = [*COMMAND, "collect", "--to", "here"]
     done = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, f"{tmp_path}/here\n"), done.stderr

@@ -1,29 +1,25 @@
-"""The outcome: what the committed shards add up to, and `_SUCCESS`, which says so.
+"""What the committed shards add up to, and `_SUCCESS`, which says so.
 
-Fed once a committed shard, whether this attempt committed it or an earlier one did. Bounded by the number of shards,
-classes and report samples, never by the number of images.
+Fed once a committed shard, whether this attempt committed it or an earlier one did. Bounded by the number of shards and
+classes, never by the number of images.
 """
 
 import datetime
-import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from io import BytesIO
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from job.errors import RunFailed
 from job.plan.paths import PREDICTIONS, RunPaths
-from job.plan.plan import Plan, versions
-from job.report.report import Report
+from job.plan.plan import versions
+from job.plan.records import CommittedFile, Plan, Success, load_success
 from job.results.evaluation import Evaluation
-from job.results.run_listing import read_success
-from job.results.sink import Committed
+from job.results.sink import committed_file
 from job.spec.spec import JobSpec
 from job.stores.storage import Folder
 
@@ -32,29 +28,30 @@ log = logging.getLogger(__name__)
 READERS = 8
 
 
-class Outcome:
-    """Adds shards in any thread, then commits the run."""
+class RunSummary:
+    """Adds shards in any thread, then commits the run. `on_shard` is told of each, one at a time."""
 
-    def __init__(self, spec: JobSpec, plan: Plan, folder: Folder) -> None:
-        self.files: dict[int, Committed] = {}
-        self.evaluation = Evaluation(None)
-        self.report = Report(spec.model.task, spec.report.samples, plan.run_id)
+    def __init__(self, spec: JobSpec, plan: Plan, folder: Folder, on_shard: Callable[[pa.Table, int], None]) -> None:
+        self.files: dict[int, CommittedFile] = {}
+        self.evaluation = Evaluation()
         self.folder = folder
-        self._spec, self._plan = spec, plan
+        self._spec, self._plan, self._on_shard = spec, plan, on_shard
         self._lock = threading.Lock()
 
-    def add(self, shard: int, file: Committed, predictions: pa.Table) -> None:
+    def add(self, shard: int, file: CommittedFile, predictions: pa.Table) -> None:
         with self._lock:
             self.files[shard] = file
             self.evaluation.add(predictions)
-            self.report.add(predictions, shard)
+            self._on_shard(predictions, shard)
 
-    def add_committed(self, committed: Mapping[int, Committed]) -> None:
+    def add_committed(self, committed: Mapping[int, CommittedFile]) -> None:
         """Reads back what an earlier attempt committed: the predictions, never an image."""
 
-        def read(item: tuple[int, Committed]) -> None:
-            shard, file = item
-            self.add(shard, file, pq.read_table(BytesIO(self.folder.read(file.file))))
+        def read(item: tuple[int, CommittedFile]) -> None:
+            shard, listed = item
+            data = self.folder.read(listed.file)
+            table = pq.read_table(BytesIO(data))
+            self.add(shard, committed_file(listed.file, listed.etag, data, table), table)
 
         with ThreadPoolExecutor(READERS) as readers:
             list(readers.map(read, committed.items()))
@@ -65,8 +62,7 @@ class Outcome:
 
     @property
     def failed_by_kind(self) -> dict[str, int]:
-        metrics = self.evaluation.metrics()
-        return metrics["failed_by_kind"] if metrics else {}
+        return self.evaluation.failed_by_kind
 
     @property
     def failed(self) -> int:
@@ -85,21 +81,21 @@ class Outcome:
             "mend the images and give the run another --run-id, or raise errors.max_fraction and run it again"
         )
 
-    def commit(self, seconds: float) -> dict[str, Any]:
+    def commit(self, seconds: float) -> Success:
         """Writes `_SUCCESS`, create-only, and gives what it says; another driver's stands where it was first."""
-        document = {
-            "run_id": self._plan.run_id,
-            "rows": self.rows,
-            "failed": self.failed,
-            "files": [asdict(file) for _, file in sorted(self.files.items())],
-            "metrics": self.evaluation.metrics(),
-            "seconds": round(seconds, 1),
-            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "versions": versions(),
-        }
+        success = Success(
+            run_id=self._plan.run_id,
+            rows=self.rows,
+            failed=self.failed,
+            files=tuple(file for _, file in sorted(self.files.items())),
+            metrics=self.evaluation.metrics(),
+            seconds=round(seconds, 1),
+            finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            versions=versions(),
+        )
         try:
-            self.folder.create(RunPaths.success, json.dumps(document, indent=1).encode())
+            self.folder.create(RunPaths.success, success.to_bytes())
         except FileExistsError:
             log.warning("another driver of this run wrote %s first; it stands", RunPaths.success)
-            return read_success(self.folder) or document
-        return document
+            return load_success(self.folder) or success
+        return success

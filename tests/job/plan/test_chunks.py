@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job.plan.plan import Plan
-from job.plan.shards import cut
+from job.plan.chunks import cut
+from job.plan.records import Plan
 
 
 def make_plan(images, rows_per_file):

@@ -1,0 +1,168 @@
+"""The JSON objects of a run's folder: `plan.json`, `progress.json`, `_SUCCESS` and the metrics in it.
+
+Job and launcher write and read them through these models alone. Unknown keys are ignored and newer keys have defaults:
+every version reads what another one has left.
+"""
+
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from job.errors import RunFailed
+from job.plan.paths import RunPaths
+from job.stores.storage import Folder
+
+R = TypeVar("R", bound="Record")
+
+
+class UnreadableRecord(RunFailed):
+    """An object of the folder is there and is not what Tench writes: another program's, or cut short."""
+
+
+class Record(BaseModel):
+    """One JSON object."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def to_bytes(self) -> bytes:
+        return self.model_dump_json(indent=1).encode()
+
+    @classmethod
+    def load(cls, folder: Folder, key: str) -> Self | None:
+        """The record at a key; None where there is none. Raises UnreadableRecord, StoreError."""
+        try:
+            return cls.model_validate_json(folder.read(key))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            reason = " ".join(str(error).split("\n  For further")[0].split())
+            raise UnreadableRecord(
+                f"{folder.uri}/{key} is not Tench's: {reason}; restore it, or start under another --run-id"
+            ) from error
+
+
+class Part(Record):
+    """One manifest object: a row group for each of its shards."""
+
+    first_shard: int
+    shards: int
+    rows: int
+    etag: str
+    sha256: str
+
+
+class Plan(Record):
+    """`plan.json`: what a run is, frozen, so that every later attempt means the same images."""
+
+    run_id: str
+    fingerprint: str
+    spec: dict[str, Any]
+    images: int
+    bytes: int | None  # None where the source does not tell sizes
+    shards: int
+    rows_per_file: int
+    parts: tuple[Part, ...]
+    versions: dict[str, str]
+    created: str  # ISO 8601
+
+    def shard_rows(self, shard: int) -> int:
+        return min(self.rows_per_file, self.images - shard * self.rows_per_file)
+
+
+class Progress(Record):
+    """`progress.json`: how far the driver was when it wrote it last, perhaps in an earlier attempt."""
+
+    rows_done: int
+    failed: int
+    total: int
+    images_per_second: float | None = None  # of the attempt that wrote it; 0 before its first row
+    eta_s: float | None = None
+    bottleneck: str | None = None
+    updated: str | None = None  # ISO 8601
+
+
+class Confusion(Record):
+    """One class taken for another; `share` is of all wrong rows."""
+
+    expected: str
+    label: str
+    count: int
+    share: float
+
+
+class ClassAccuracy(Record):
+    """Of the rows that expected one class: how many, and the share that was right."""
+
+    n: int
+    top1: float
+
+
+class Metrics(Record):
+    """What a run found, in figures; those of the other task, or without expected labels, are None and not written."""
+
+    rows: int
+    failed_by_kind: dict[str, int]
+    boxes: int | None = None
+    images_without_box: int | None = None
+    boxes_per_class: dict[str, int] | None = None
+    predicted_per_class: dict[str, int] | None = None
+    evaluated: int | None = None  # rows with an expected label and no error
+    top1: float | None = None
+    k: int | None = None
+    top_k: float | None = None  # written as `top5`, by the value of k; None where k is 1
+    unknown_expected: dict[str, int] | None = None
+    confusions: tuple[Confusion, ...] | None = None  # the costliest first
+    per_class: dict[str, ClassAccuracy] | None = None  # the worst first
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def per_predicted_class(self) -> dict[str, int]:
+        """Boxes or images, by the class that the model gave them."""
+        return self.boxes_per_class or self.predicted_per_class or {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_top_k(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "top_k" not in data and data.get("k") is not None:
+            return {**data, "top_k": data.get(f"top{data['k']}") if data["k"] > 1 else None}
+        return data
+
+    @model_serializer(mode="wrap")
+    def _write_top_k(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found = {key: value for key, value in handler(self).items() if value is not None}
+        return {(f"top{self.k}" if key == "top_k" else key): value for key, value in found.items()}
+
+
+class CommittedFile(Record):
+    """A predictions file; `sha256` is None in what older versions wrote, and where only a listing tells of it."""
+
+    file: str
+    rows: int
+    bytes: int
+    etag: str
+    sha256: str | None = None
+
+
+class Success(Record):
+    """`_SUCCESS`: the run is complete, and this is all of it."""
+
+    run_id: str
+    rows: int
+    failed: int
+    files: tuple[CommittedFile, ...]
+    metrics: Metrics | None = None
+    seconds: float
+    finished: str  # ISO 8601
+    versions: dict[str, str] = {}
+
+
+def load_plan(folder: Folder) -> Plan | None:
+    return Plan.load(folder, RunPaths.plan)
+
+
+def load_progress(folder: Folder) -> Progress | None:
+    return Progress.load(folder, RunPaths.progress)
+
+
+def load_success(folder: Folder) -> Success | None:
+    return Success.load(folder, RunPaths.success)

@@ -1,0 +1,26 @@
+"""The columns of every table that Tench makes, by name: listing, manifest, decoded, predictions.
+
+No Arrow here, so that a spec can be checked against them; a column's type stands where its arrays are made.
+"""
+
+LISTED = ("uri", "size", "etag", "expected")  # of every source, in this order
+OFFSET = "offset"  # where images lie inside a file: Parquet's row, a tar's byte
+PLACE = ("shard", "row")  # which row of the manifest
+
+# The manifest has PLACE, LISTED, perhaps OFFSET, and then the columns that `source.keep` names.
+READ = (*PLACE, "uri", "size", "etag", OFFSET)  # what decoding takes of it
+
+# A decoded table has CARRIED, a timing column, and the pixels, of which predictions keep nothing.
+CARRIED = (*PLACE, "error", "width", "height")
+
+# By task, what the model adds; all null where `error` is set.
+PREDICTED = {
+    "classify": ("label", "label_index", "score", "top_labels", "top_indices", "top_scores"),
+    "detect": ("boxes", "labels", "scores"),
+}
+
+# A predictions file has the manifest's columns and CARRIED and PREDICTED, without these.
+HIDDEN = frozenset({*PLACE, "size", "etag", OFFSET})
+
+# Names that a kept column cannot have.
+RESERVED = frozenset({*LISTED, OFFSET, *CARRIED}.union(*PREDICTED.values()))

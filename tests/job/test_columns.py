@@ -1,0 +1,79 @@
+"""The columns' names against real runs of every source and task: what is written is what a kept column cannot be."""
+
+import io
+import tarfile
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from colours import make_image
+from run_specs import make_spec, run_here
+
+from job.plan.manifest import Manifest
+from job.plan.records import load_plan
+from job.spec.columns import CARRIED, HIDDEN, LISTED, OFFSET, PLACE, PREDICTED, RESERVED
+from job.stores.storage import open_folder
+
+IMAGES = {f"{colour}-{number}.png": make_image(colour, number) for colour in ("red", "blue") for number in range(2)}
+
+
+def write_files(folder):
+    for name, data in IMAGES.items():
+        (folder / name).write_bytes(data)
+    return {"uri": str(folder)}
+
+
+def write_parquet(folder):
+    pq.write_table(pa.table({"image": list(IMAGES.values()), "sku": range(4)}), folder / "images.parquet")
+    return {"kind": "parquet", "uri": str(folder), "keep": ["sku"]}
+
+
+def write_uris(folder):
+    write_files(folder)
+    pq.write_table(pa.table({"url": list(IMAGES), "sku": range(4)}), folder / "list.parquet")
+    return {"kind": "parquet", "uri": str(folder / "list.parquet"), "uri_column": "url", "keep": ["sku"]}
+
+
+def write_tar(folder):
+    with tarfile.open(folder / "images.tar", "w") as archive:
+        for name, data in IMAGES.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return {"kind": "webdataset", "uri": str(folder)}
+
+
+SOURCES = {"files": write_files, "parquet": write_parquet, "uris": write_uris, "webdataset": write_tar}
+
+
+def columns_of(tmp_path, source, task):
+    """The manifest's and the predictions' columns of a run."""
+    folder = tmp_path / source
+    folder.mkdir()
+    model = {"kind": "python", "name": "colours:make" if task == "classify" else "colours:Boxes", "task": task}
+    paths = run_here(make_spec(tmp_path, source=SOURCES[source](folder), model=model, name=f"{source}-{task}")).paths
+    plan = load_plan(open_folder(paths.uri))
+    predictions = pq.read_table(f"{paths.uri}/{paths.predictions(0)}")
+    return Manifest(paths, plan.parts).rows(0).column_names, predictions.column_names
+
+
+@pytest.mark.parametrize("task", PREDICTED)
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_run_writes_these_columns_in_this_order(tmp_path, source, task):
+    manifest, predictions = columns_of(tmp_path, source, task)
+    kept = ["sku"] if source in ("parquet", "uris") else []
+    offset = [OFFSET] if source in ("parquet", "webdataset") else []
+    assert manifest == [*PLACE, *LISTED, *offset, *kept]
+    own = [name for name in CARRIED if name not in HIDDEN]
+    assert predictions == [*(name for name in LISTED if name not in HIDDEN), *kept, *own, *PREDICTED[task]]
+    assert {*manifest, *predictions} - {*kept} <= RESERVED
+
+
+def test_every_reserved_name_is_one_that_some_run_writes(tmp_path):
+    written = {
+        name
+        for source, task in (("webdataset", "classify"), ("parquet", "detect"))
+        for names in columns_of(tmp_path, source, task)
+        for name in names
+    }
+    assert written - {"sku"} == RESERVED
