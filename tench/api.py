@@ -1,0 +1,68 @@
+"""Running and reading runs from Python: what `tench run` and `tench plan` do, with values for answers.
+
+Everything here raises the errors of `job.errors`; nothing prints but the progress bar.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.console import Console
+
+from job.errors import UsageError
+from job.spec import spec_file
+from job.spec.spec import JobSpec
+
+if TYPE_CHECKING:
+    from job.preview import Preview
+    from job.run import Result
+    from tench.stored_run import StoredRun
+
+Spec = JobSpec | Mapping[str, Any] | str | os.PathLike[str]
+"""A spec, its keys as a mapping, or the path of its file."""
+
+
+def load_spec(spec: Spec) -> JobSpec:
+    """Reads and checks a spec. Raises SpecError with every problem found, UsageError where there is no such file."""
+    if isinstance(spec, JobSpec):
+        return spec
+    return spec_file.spec_of(spec) if isinstance(spec, Mapping) else spec_file.load_spec(os.fspath(spec))
+
+
+def plan(spec: Spec, *, run_id: str | None = None) -> "Preview":
+    """What a run would do, from the source's listing: images, shards, classes, what it would skip. Writes nothing.
+
+    Raises SourceError, and PlanChanged where the run id belongs to a run of another spec.
+    """
+    from job.preview import preview
+
+    return preview(load_spec(spec), run_id)
+
+
+def run(
+    spec: Spec,
+    *,
+    run_id: str | None = None,
+    engine: Literal["local", "ray"] | None = None,
+    progress: bool = True,
+) -> "Result":
+    """Runs a spec on this machine, or resumes it, until `_SUCCESS` is there; a finished run returns at once.
+
+    Shows a bar on a terminal and in a notebook, unless `progress` is false. Writes to `<output.uri>/<run id>/`.
+    Raises RunFailed where too many images failed (all rows are committed), PreflightError where nothing was started.
+    """
+    loaded = load_spec(spec)
+    try:
+        from job.run import run as run_job
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"running needs the extra `job`, and {error.name} is not installed: pip install 'tench[job]'"
+        ) from error
+    return run_job(loaded, run_id, engine, Console(stderr=True, quiet=not progress))
+
+
+def open_run(uri: str | os.PathLike[str]) -> "StoredRun":
+    """A run's folder, here or in a bucket, whether it has ended or not. Reads nothing yet."""
+    from tench.stored_run import StoredRun
+
+    return StoredRun(os.fspath(uri))

@@ -1,0 +1,115 @@
+"""A run's folder as an object: its plan, its progress, its predictions as Arrow tables. Made by `tench.open_run`."""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from job.errors import RunFailed, UsageError
+from job.plan.paths import RunPaths
+from job.plan.records import CommittedFile, Plan, Progress, Success, load_plan, load_progress, load_success
+from job.results.run_listing import does_not_hold, list_run
+from job.results.verify import Verified, verify
+from job.stores.range_file import RangeFile
+from job.stores.storage import open_folder
+from job.terminal.spelling import did_you_mean
+from tench.launcher.collect.in_order import in_order
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tench.launcher.collect.collection import Collected
+
+READERS = 4  # most of a file's time is a store's answer
+
+
+class StoredRun:
+    """One run's folder; `uri` is absolute. Nothing is kept but the plan: every call looks again."""
+
+    def __init__(self, uri: str) -> None:
+        self._folder = open_folder(uri)
+        self.uri = self._folder.uri
+
+    def __repr__(self) -> str:
+        return f"StoredRun({self.uri!r})"
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What the run is. Raises RunFailed where the folder is no run's."""
+        plan = load_plan(self._folder)
+        if plan is None:
+            raise RunFailed(f"{self.uri} has no {RunPaths.plan}: it is no run's folder")
+        return plan
+
+    @property
+    def success(self) -> Success | None:
+        """What the run came to; None while it has not ended well."""
+        return load_success(self._folder)
+
+    def progress(self) -> Progress | None:
+        """How far the driver was when it wrote that last; None before it did."""
+        return load_progress(self._folder)
+
+    def predictions(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows that are committed, in the manifest's order, with these columns or all.
+
+        Raises RunFailed where the files are not those of `_SUCCESS`, UsageError for a column that is not there.
+        """
+        tables = list(self._tables(columns))
+        if not tables:
+            raise RunFailed(f"{self.uri} has no predictions yet")
+        return pa.concat_tables(tables)
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The same, a batch of at most a file's rows at a time, for runs that do not fit into memory."""
+        for table in self._tables(columns):
+            yield from table.to_batches()
+
+    def to_pandas(self, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+        """The predictions as a DataFrame. Raises UsageError where pandas is not installed."""
+        try:
+            import pandas  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise UsageError("to_pandas needs pandas, which is not installed: pip install pandas") from error
+        return self.predictions(columns).to_pandas()
+
+    def verify(self) -> Verified:
+        """Checks every file and every row against the plan. Raises RunFailed, naming what does not hold."""
+        return verify(self.uri)
+
+    def collect(
+        self,
+        to: str | os.PathLike[str],
+        *,
+        format: Literal["parquet", "csv", "jsonl"] = "parquet",  # noqa: A002 - the command's own word
+        merge: int | None = None,
+        where: str | None = None,
+        partial: bool = False,
+    ) -> "Collected":
+        """Downloads the predictions into a folder of this machine, checked, as `tench collect` does."""
+        from rich.console import Console
+
+        from tench.launcher.collect.collection import collect
+        from tench.launcher.collect.form import Form
+
+        return collect(self.uri, os.fspath(to), Form(format, merge, where), partial, Console(stderr=True, quiet=True))
+
+    def _tables(self, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+        found = list_run(self._folder)
+        if problems := found.problems():
+            raise does_not_hold(self.uri, list(problems.values()))
+        files = [file for _, file in sorted(found.shards.items())]
+        return in_order(lambda file: self._read(file, columns), files, READERS)
+
+    def _read(self, file: CommittedFile, columns: Sequence[str] | None) -> pa.Table:
+        parquet = pq.ParquetFile(RangeFile(self._folder, file.file, file.bytes), pre_buffer=True)
+        names: list[str] = parquet.schema_arrow.names
+        for name in columns or ():
+            if name not in names:
+                hint = did_you_mean(name, names) or f"; there are {', '.join(names)}"
+                raise UsageError(f"{self.uri}: no column {name!r}{hint}")
+        table: Any = parquet.read(None if columns is None else list(columns))
+        return table.select(list(columns)) if columns else table
