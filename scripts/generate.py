@@ -2,7 +2,7 @@
 
     job/spec/torchvision.json   the models and weights of the installed torchvision, which a spec is checked against
     job/spec.schema.json        the JSON Schema of `job.spec.spec`, for editors, the launcher and the chart
-    README.md                   the table of the spec, between its two markers
+    README.md                   the tables of the spec and of the environment variables, between their markers
 
 The only place that asks torchvision for its registry; nothing imports this module but its tests.
 """
@@ -17,13 +17,14 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
-from job.errors import TenchError, UsageError
+from job.errors import TenchError
+from job.settings import OTHERS, VARIABLES
 from job.spec.spec import SOURCES, JobSpec, SpecModel
 from scripts.generate_chart import CHART, chart_readme, values_schema_json
+from scripts.generated_table import fill, to_table
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = "python -m scripts.generate"
-BEGIN, END = "<!-- spec:begin -->", "<!-- spec:end -->"
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
@@ -60,17 +61,13 @@ def spec_schema_json(_: str) -> str:
 
 
 def readme(text: str) -> str:
-    """The README with a fresh table between its markers."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"has no place for the spec's table; add the lines {BEGIN} and {END} where it belongs")
-    return f"{before}{begin}\n{spec_table()}{end}{after}"
+    """The README with fresh tables between its markers."""
+    return fill(fill(text, "spec", spec_table()), "environment", environment_table())
 
 
 def spec_table() -> str:
-    """One Markdown row a field, in the order of the contract."""
-    rows = ["| field | default | what |", "| --- | --- | --- |"]
+    """One row a field, in the order of the contract."""
+    rows = []
     for name, field in JobSpec.model_fields.items():
         if name == "source":
             rows += [_row(f"source.{key}", *_across_kinds(key)) for key in _source_keys()]
@@ -81,7 +78,14 @@ def spec_table() -> str:
             ]
         else:
             rows.append(_row(name, _default(field), field.description or ""))
-    return "\n".join(rows) + "\n"
+    return to_table(["field", "default", "what"], rows)
+
+
+def environment_table() -> str:
+    """One row a variable: Tench's own, then those of the libraries it uses."""
+    own = [_row(each.name, "" if each.default is None else f"`{each.default:g}`", each.what) for each in VARIABLES]
+    others = [(", ".join(f"`{name}`" for name in names.split(", ")), "", what) for names, what in OTHERS.items()]
+    return to_table(["variable", "default", "what"], [*own, *others])
 
 
 GENERATED: dict[str, Callable[[str], str]] = {
@@ -111,6 +115,7 @@ def _refresh(path: Path, generate: Callable[[str], str], check: bool) -> str | N
         return None
     if check:
         return f"is stale; run: {COMMAND}"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(fresh, encoding="utf-8")
     return None
 
@@ -155,8 +160,8 @@ def _default(field: FieldInfo) -> str:
     return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 
-def _row(path: str, default: str, what: str) -> str:
-    return f"| `{path}` | {default} | {what} |"
+def _row(name: str, default: str, what: str) -> tuple[str, str, str]:
+    return f"`{name}`", default, what
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ import yaml
 
 from job.errors import UsageError
 from job.spec.spec import SOURCES
+from scripts.generated_table import fill, to_table
 
 CHART = Path("charts/tench")
-BEGIN, END = "<!-- values:begin -->", "<!-- values:end -->"
 _KEY = re.compile(r"(?P<indent> *)(?P<key>[\w-]+):")
 _COMMENT = re.compile(r" *# -- (?P<text>.*)")
 
@@ -50,13 +50,8 @@ def _is_kind(kind: str) -> dict[str, Any]:
 
 def chart_readme(text: str, values_yaml: str) -> str:
     """The chart's README with a fresh table between its markers. Raises UsageError for a key without a comment."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"has no place for the table of values; add the lines {BEGIN} and {END} where it belongs")
-    rows = ["| value | default | what |", "| --- | --- | --- |"]
-    rows += [f"| `{path}` | {default} | {what} |" for path, default, what in documented_values(values_yaml)]
-    return "\n".join([before + begin, *rows, end]) + after
+    rows = [(f"`{path}`", default, what) for path, default, what in documented_values(values_yaml)]
+    return fill(text, "values", to_table(["value", "default", "what"], rows))
 
 
 def documented_values(text: str) -> Iterator[tuple[str, str, str]]:

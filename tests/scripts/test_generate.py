@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import generate, generate_chart
+from scripts import generate
+from scripts.generated_table import markers
 
-README = f"# Title\n\nBefore.\n\n{generate.BEGIN}\nold table\n{generate.END}\n\nAfter.\n"
+(BEGIN, END), (BEGIN_2, END_2) = markers("spec"), markers("environment")
+README = f"# Title\n\nBefore.\n\n{BEGIN}\nold table\n{END}\n\nBetween.\n{BEGIN_2}\n{END_2}\n\nAfter.\n"
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def root(tmp_path: Path) -> Path:
     chart = tmp_path / generate.CHART
     chart.mkdir(parents=True)
     (chart / "values.schema.json").write_text("{}")
-    (chart / "README.md").write_text(f"{generate_chart.BEGIN}\n{generate_chart.END}\n")
+    (chart / "README.md").write_text("\n".join(markers("values")))
     return tmp_path
 
 
@@ -47,24 +49,25 @@ def test_a_check_writes_nothing_and_names_every_stale_file(root: Path, capsys: p
     assert not list((root / "job").iterdir())
 
 
-@pytest.mark.parametrize("text", ["# Title\n", generate.BEGIN, generate.END, f"{generate.END}\n{generate.BEGIN}\n"])
+@pytest.mark.parametrize("text", ["# Title\n", BEGIN, END, f"{END}\n{BEGIN}\n"])
 @pytest.mark.parametrize("arguments", [[], ["--check"]])
 def test_a_readme_without_both_markers_is_told_where_to_put_them(
     root: Path, text: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (root / "README.md").write_text(text)
     assert generate.main(arguments, root) == 1
-    assert f"add the lines {generate.BEGIN} and {generate.END}" in capsys.readouterr().err
+    assert f"add the lines {BEGIN} and {END}" in capsys.readouterr().err
     assert (root / "README.md").read_text() == text
 
 
 def test_the_table_has_a_row_for_every_field_and_leaves_the_rest_alone(root: Path) -> None:
     generate.main([], root)
     text = (root / "README.md").read_text()
-    assert text.startswith(README.partition(generate.BEGIN)[0])
-    assert text.endswith(README.partition(generate.END)[2])
+    assert text.startswith(README.partition(BEGIN)[0])
+    assert text.endswith("\n\nAfter.\n")
+    assert "\n\nBetween.\n" in text
     assert "old table" not in text
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    rows = [line.strip("| ").split(" | ") for line in text.partition(END)[0].splitlines() if line.startswith("| `")]
     schema = json.loads((root / "job" / "spec.schema.json").read_text())
     names = {name for part in [schema, *schema["$defs"].values()] for name in part["properties"]}
     assert {row[0].strip("`").split(".")[-1] for row in rows} == names - {
@@ -90,3 +93,9 @@ def test_the_table_keeps_the_contract_s_order_and_says_which_kind_has_a_field() 
     assert "| *parquet:* Columns carried" in rows["source.keep"]
     assert all(f"*{kind}:*" in rows["source.label_from"] for kind in ("files", "parquet", "webdataset"))
     assert "| `files` | How the images are kept" in rows["source.kind"]
+
+
+def test_every_variable_of_tench_has_a_row_with_its_default() -> None:
+    rows = {row.split("`")[1]: row for row in generate.environment_table().splitlines()[2:]}
+    assert rows["TENCH_RETRY_DEADLINE_S"].startswith("| `TENCH_RETRY_DEADLINE_S` | `180` | ")
+    assert rows["TENCH_CACHE"].startswith("| `TENCH_CACHE` |  | ")
