@@ -101,7 +101,11 @@ Data = Annotated[
 ]
 DryGc = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")]
 RunOrFolder = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run id; the release's or the RayJob's name; or the run's folder.")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run id; the release's or the RayJob's name; or the run's folder, which has a slash: ./RUN.",
+    ),
 ]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="Wait no longer. Default: until it ends.")

@@ -1,6 +1,7 @@
 """A small cluster's JSON, as its API server tells it, and a run rendered by the real helm."""
 
 import copy
+import datetime
 import shutil
 
 import pytest
@@ -66,6 +67,30 @@ def cluster(**changes):
         f"{HOME}/limitranges": items(),
         f"{HOME}/serviceaccounts/default": {"metadata": {"name": "default"}},
         **changes,
+    }
+
+
+def ago(seconds):
+    moment = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def rayjob(output_uri="/nowhere/runs", run_id="pets-3f2a9c1e", release="pets", labels=None, spec=None, **status):
+    return {
+        "metadata": {
+            "name": f"{release}-07169639",
+            "uid": "7f806aae-b150-494e-8f16-174b6f884ea8",
+            "creationTimestamp": ago(60),
+            "labels": {
+                "app.kubernetes.io/name": "tench",
+                "app.kubernetes.io/instance": release,
+                "tench/run-id": run_id,
+                **(labels or {}),
+            },
+            "annotations": {"tench/output-uri": str(output_uri)},
+        },
+        "spec": {"backoffLimit": 2, "rayClusterSpec": {"workerGroupSpecs": [{"replicas": 2}]}, **(spec or {})},
+        "status": {"startTime": ago(50), "rayClusterName": f"{release}-07169639-744zz", **status},
     }
 
 

@@ -52,9 +52,9 @@ def collect(uri: str, to: str | None, form: Form, partial: bool, console: Consol
     """
     started = time.monotonic()
     folder = open_folder(uri)
+    path = _target_path(to, folder)
     found = list_run(folder)
     _check(folder, found, partial)
-    path = _target_path(to, folder)
     collector = Collector(folder, [file for _, file in sorted(found.shards.items())], form)
     planned = f"{found.plan.fingerprint} {found.plan.created}"
     try:

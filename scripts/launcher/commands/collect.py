@@ -8,7 +8,7 @@ from job.terminal.wording import counted, duration
 from tench.launcher.cluster.target import Target
 from tench.launcher.collect.collection import Collected, Missing, collect
 from tench.launcher.collect.form import Form
-from tench.launcher.watch.cluster_run import folder_uri
+from tench.launcher.watch.run_lookup import look_up
 
 LISTED_RANGES = 5
 
@@ -17,7 +17,7 @@ def run(target: Target, word: str, to: str | None, form: Form, partial: bool, as
     """Prints the folder on stdout, or with `as_json` what is in it. `word` is a run's folder or one of its names."""
     console = Console(stderr=True)
     try:
-        found = collect(folder_uri(word, target.kube), to, form, partial, console)
+        found = collect(look_up(target, word).folder_uri, to, form, partial, console)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; what is downloaded stays, and the same call goes on from there") from None
     for line in summary_lines(found):

@@ -10,9 +10,10 @@ from job.errors import Interrupted, UsageError
 from job.terminal.spelling import did_you_mean
 from tench.launcher.cluster.kube import Kube
 from tench.launcher.cluster.target import Target
-from tench.launcher.watch.cluster_run import Run, find_run, is_folder, run_of_folder
+from tench.launcher.watch.cluster_run import Run
 from tench.launcher.watch.live_log import DriverLog
 from tench.launcher.watch.pod_states import Pod, role_of
+from tench.launcher.watch.run_lookup import look_up
 from tench.launcher.watch.snapshot import Snapshots
 
 CONTAINERS = {"submitter": "ray-job-submitter"}
@@ -21,17 +22,13 @@ CONTAINERS = {"submitter": "ray-job-submitter"}
 def run(
     target: Target, word: str, pods: Sequence[str], all_workers: bool, follow: bool, tail_lines: int | None
 ) -> None:
-    """Prints the log on stdout. Raises UsageError where there is none. `word` may be a run's folder."""
+    """Prints the log on stdout. Raises UsageError where there is none. `word` is a run's folder or a name."""
     try:
-        if is_folder(word):
-            _print_driver(None, run_of_folder(word), False, tail_lines)
-            return
-        kube = target.kube()
-        found = find_run(kube, word)
-        if pods or all_workers:
-            _print_pods(kube, _chosen(kube, found, pods), follow, tail_lines)
+        found = look_up(target, word)
+        if found.kube is not None and (pods or all_workers):
+            _print_pods(found.kube, _chosen(found.kube, found.run, pods), follow, tail_lines)
         else:
-            _print_driver(kube, found, follow, tail_lines)
+            _print_driver(found.kube, found.run, follow and found.kube is not None, tail_lines)
     except KeyboardInterrupt:
         raise Interrupted("stopped following; the run goes on") from None
 

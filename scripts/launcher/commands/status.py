@@ -3,15 +3,15 @@
 from rich.console import Console
 
 from tench.launcher.cluster.target import Target
-from tench.launcher.watch.cluster_run import find_run, is_folder, run_of_folder
 from tench.launcher.watch.run_folder import RunFolder
+from tench.launcher.watch.run_lookup import look_up
 from tench.launcher.watch.screen import picture
 from tench.launcher.watch.snapshot import Snapshots, brief
 from tench.launcher.watch.status import Status
 
 
 def run(target: Target, word: str, as_json: bool) -> None:
-    """Prints the status on stdout. `word` may be a run's folder: no cluster is asked then."""
+    """Prints the status on stdout. `word` is a run's folder or one of its names."""
     status = _look(target, word)
     if as_json:
         print(status.model_dump_json(indent=1))
@@ -20,9 +20,6 @@ def run(target: Target, word: str, as_json: bool) -> None:
 
 
 def _look(target: Target, word: str) -> Status:
-    if is_folder(word):
-        alone = run_of_folder(word)
-        return brief(alone, RunFolder(alone.paths))
-    kube = target.kube()
-    found = find_run(kube, word)
-    return Snapshots(kube).full(found, RunFolder(found.paths))
+    found = look_up(target, word)
+    folder = RunFolder(found.run.paths)
+    return brief(found.run, folder) if found.kube is None else Snapshots(found.kube).full(found.run, folder)

@@ -1,7 +1,5 @@
 """A run as the cluster knows it: one RayJob of the chart, found by any of its names."""
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,19 +94,3 @@ def find_run(kube: Kube, word: str) -> Run:
         "; `tench list` shows those that are" if runs else "; it has none: is it the right one (-n, --context)?"
     )
     raise UsageError(f"no run {word!r} in the namespace {kube.namespace}{hint}")
-
-
-def is_folder(word: str) -> bool:
-    """Whether it is a run's folder rather than one of a run's names."""
-    return "/" in word or os.path.isdir(word)
-
-
-def folder_uri(word: str, connect: Callable[[], Kube]) -> str:
-    """The run's folder; a cluster is asked only where `word` is a name. Raises UsageError."""
-    return word if is_folder(word) else find_run(connect(), word).paths.uri
-
-
-def run_of_folder(uri: str) -> Run:
-    """A run of which the cluster knows nothing any more."""
-    output_uri, _, run_id = uri.rstrip("/").rpartition("/")
-    return Run({}, RunPaths(output_uri, run_id))

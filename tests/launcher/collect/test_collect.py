@@ -286,7 +286,7 @@ def test_a_file_that_changes_while_it_is_collected_is_noticed(s3, tmp_path, monk
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     (tmp_path / "images").mkdir()
-    done = tench("collect", "images", "--to", "here", cwd=tmp_path)
+    done = tench("collect", "./images", "--to", "here", cwd=tmp_path)
     assert done.returncode == 1
     assert f"{tmp_path}/images has no plan.json: it is no run's folder" in done.stderr
 

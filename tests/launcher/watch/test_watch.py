@@ -1,6 +1,5 @@
 """Watching: phases, reasons, and the commands' exit codes, of a cluster's JSON as a kind cluster told it."""
 
-import datetime
 import json
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from threading import Timer
 
 import pytest
 from kube_server import KubeServer
+from launcher.fake_cluster import ago, rayjob
 from rich.console import Console
 from tench_command import environment
 
@@ -41,30 +41,6 @@ SELECTOR_WORDS = (
     "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
 )
 PULL_WORDS = 'failed to pull and unpack image "example.invalid/x:1": dial tcp: lookup example.invalid: no such host'
-
-
-def ago(seconds):
-    moment = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds)
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def rayjob(output_uri="/nowhere/runs", run_id="pets-3f2a9c1e", release="pets", labels=None, spec=None, **status):
-    return {
-        "metadata": {
-            "name": f"{release}-07169639",
-            "uid": "7f806aae-b150-494e-8f16-174b6f884ea8",
-            "creationTimestamp": ago(60),
-            "labels": {
-                "app.kubernetes.io/name": "tench",
-                "app.kubernetes.io/instance": release,
-                "tench/run-id": run_id,
-                **(labels or {}),
-            },
-            "annotations": {"tench/output-uri": str(output_uri)},
-        },
-        "spec": {"backoffLimit": 2, "rayClusterSpec": {"workerGroupSpecs": [{"replicas": 2}]}, **(spec or {})},
-        "status": {"startTime": ago(50), "rayClusterName": f"{release}-07169639-744zz", **status},
-    }
 
 
 def running(**more):
