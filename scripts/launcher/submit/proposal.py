@@ -20,12 +20,12 @@ from tench.launcher.cluster.helm import Helm
 from tench.launcher.cluster.kube import Kube
 from tench.launcher.cluster.release import Release, render_release
 from tench.launcher.cluster.target import Target
-from tench.launcher.commands.plan import preview_to_table
 from tench.launcher.preflight.checks import check_run
 from tench.launcher.preflight.estimate import Estimate, Measured, estimate, measure
 from tench.launcher.preflight.finding import Finding, error, warning
 from tench.launcher.preflight.operator import find_operator
 from tench.launcher.preflight.pod_groups import pod_groups
+from tench.launcher.submit.preview_table import preview_table
 
 STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
@@ -73,7 +73,7 @@ class Proposal:
 
     def show(self, console: Console) -> None:
         if self.preview:
-            console.print(preview_to_table(self.preview))
+            console.print(preview_table(self.preview))
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")

@@ -1,0 +1,52 @@
+"""The preview's table: what a run would read, make and skip. `tench plan` and `tench submit` show it on stderr."""
+
+from rich.table import Table
+from rich.text import Text
+
+from job.preview import Preview
+
+LISTED_CLASSES = 12
+
+
+def preview_table(found: Preview) -> Table:
+    """A row for each thing that a person asks before a run."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = {
+        "run": found.run_uri,
+        "images": f"{found.images:,}",
+        "bytes": "not told by the source" if found.bytes is None else f"{found.bytes:,}",
+        "shards": f"{found.shards:,}",
+        "sample": "\n".join(map(_repr_if_odd, found.sample_uris)),
+        "classes": _classes(found),
+        "replicas": f"{found.replicas} ({found.gpus_per_replica} GPUs each, {found.cpus} CPUs in all)",
+        "resume": _resume(found),
+    }
+    for name, value in rows.items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def _repr_if_odd(uri: str) -> str:
+    return uri if uri.isprintable() else repr(uri)
+
+
+def _classes(found: Preview) -> str:
+    if not found.classes:
+        return "no expected labels"
+    listed = [f"{_repr_if_odd(name)} {count:,}" for name, count in list(found.classes.items())[:LISTED_CLASSES]]
+    more = len(found.classes) - len(listed)
+    unlabelled = f"; {found.without_label:,} images without" if found.without_label else ""
+    return f"{len(found.classes):,}: {', '.join(listed)}{f', and {more:,} more' if more else ''}{unlabelled}"
+
+
+def _resume(found: Preview) -> str:
+    if found.state == "new":
+        return "nothing to skip, a new run"
+    frozen = (
+        "" if found.frozen_images == found.images else f"; frozen at {found.frozen_images:,} images when it was planned"
+    )
+    if found.state == "complete":
+        return f"complete: a run would return at once{frozen}"
+    return f"skips {found.skipped_shards:,} committed shards, {found.skipped_images:,} images{frozen}"
