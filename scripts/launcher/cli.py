@@ -102,9 +102,11 @@ def submit(
     """
     from tench.launcher.commands import submit as command
 
-    wishes = command.Wishes(images_per_second, yes, force, dry_run, upgrade, watch, output is OutputFormat.JSON)
+    submit_options = command.SubmitOptions(
+        images_per_second, yes, force, dry_run, upgrade, watch, output is OutputFormat.JSON
+    )
     target = _target(context, namespace, files, sets, chart)
-    _finish(lambda: command.run(spec, run_id, target, wishes))
+    _finish(lambda: command.run(spec, run_id, target, submit_options))
 
 
 @app.command(epilog="Example: tench watch imagenette-3f2a9c1e --timeout 3600")

@@ -18,7 +18,7 @@ from job.results.run_listing import RunListing, does_not_hold, list_predictions,
 from job.stores.storage import Folder, open_folder
 from job.terminal.wording import counted
 from tench.launcher.collect.collector import Collector
-from tench.launcher.collect.destination import Identity, Target
+from tench.launcher.collect.destination import Destination, Identity
 from tench.launcher.collect.form import Form
 
 
@@ -48,19 +48,19 @@ def collect(uri: str, to: str | None, form: Form, partial: bool, console: Consol
     """Brings the run in the folder `uri` to the folder `to`, or to one of the run's name here.
 
     Raises RunFailed where the run does not hold what it says, or is unfinished and not wanted `partial`; UsageError
-    where the target or the form is wrong; StoreError where either end refuses. What is downloaded stays.
+    where the destination or the form is wrong; StoreError where either end refuses. What is downloaded stays.
     """
     started = time.monotonic()
     folder = open_folder(uri)
-    path = _target_path(to, folder)
+    path = _destination_path(to, folder)
     found = list_run(folder)
     _check(folder, found, partial)
     collector = Collector(folder, [file for _, file in sorted(found.shards.items())], form)
     planned = f"{found.plan.fingerprint} {found.plan.created}"
     try:
-        with Target(path, Identity(found.plan.run_id, planned, str(form))) as target:
+        with Destination(path, Identity(found.plan.run_id, planned, str(form))) as destination:
             (path / RunPaths.success).unlink(missing_ok=True)  # it says that all is here, as in the run's folder
-            files = collector.collect(target, console, keep_shards=bool(found.missing))
+            files = collector.collect(destination, console, keep_shards=bool(found.missing))
             if collector.downloaded_bytes:
                 _check_unchanged(folder, found)
             report = _bring_documents(folder, found, path)
@@ -91,7 +91,7 @@ def _check(folder: Folder, found: RunListing, partial: bool) -> None:
         raise does_not_hold(folder.uri, list(problems.values()))
 
 
-def _target_path(to: str | None, folder: Folder) -> Path:
+def _destination_path(to: str | None, folder: Folder) -> Path:
     if to is not None and (not to or "://" in to):
         raise UsageError(f"--to {to!r}: a folder of this machine is wanted")
     path = Path(to or folder.uri.rpartition("/")[2]).expanduser().absolute()

@@ -1,4 +1,4 @@
-"""The target: the folder that a run is collected into, and its record of the files that are whole.
+"""The destination: the folder that a run is collected into, and its record of the files that are whole.
 
 The record is a line of JSON for each file, written once the file has its name: what it was made of, its rows and size.
 A download that was broken off goes on from it, and a file that changed at either end is made anew.
@@ -25,7 +25,7 @@ HIDDEN = ".collect"
 
 @dataclass(frozen=True)
 class Whole:
-    """A file of the target; `origin` is what it was made of: an etag, or a hash over several."""
+    """A file of the destination; `origin` is what it was made of: an etag, or a hash over several."""
 
     file: str
     origin: str
@@ -35,14 +35,14 @@ class Whole:
 
 @dataclass(frozen=True)
 class Identity:
-    """What a target holds: a run, of one plan, in one form. Two plans of a run id differ in when they were made."""
+    """What it holds: a run, of one plan, in one form. Two plans of a run id differ in when they were made."""
 
     run_id: str
     plan: str
     form: str
 
 
-class Target:
+class Destination:
     """A context: while it is open, no other process collects into the folder. Safe to use from several threads."""
 
     def __init__(self, path: Path, identity: Identity) -> None:
@@ -61,7 +61,7 @@ class Target:
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir()
 
-    def __enter__(self) -> "Target":
+    def __enter__(self) -> "Destination":
         return self
 
     def __exit__(
@@ -81,7 +81,7 @@ class Target:
             return None
 
     def temporary(self) -> Path:
-        """A new name on the target's own file system."""
+        """A new name on the destination's own file system."""
         return self._temporary / secrets.token_hex(8)
 
     def keep(self, temporary: Path, file: str, origin: str, rows: int) -> Whole:

@@ -10,19 +10,19 @@ import pyarrow.parquet as pq
 from job.errors import RunFailed
 from job.plan.records import CommittedFile
 from job.stores.storage import Folder
-from tench.launcher.collect.destination import Target, Whole
+from tench.launcher.collect.destination import Destination, Whole
 
 PART_BYTES = 4 << 20  # what each download holds, and what a broken connection loses
 
 Advance = Callable[[int], None]
 
 
-def download(folder: Folder, file: CommittedFile, target: Target, name: str, advance: Advance) -> Whole:
-    """The file in the target, under `name`, whole. `advance` is told of bytes as they come.
+def download(folder: Folder, file: CommittedFile, destination: Destination, name: str, advance: Advance) -> Whole:
+    """The file in the destination, under `name`, whole. `advance` is told of bytes as they come.
 
     Raises RunFailed where it is not what was listed, StoreError once retries are spent.
     """
-    temporary, digest = target.temporary(), hashlib.sha256()
+    temporary, digest = destination.temporary(), hashlib.sha256()
     with temporary.open("wb") as out:
         for start in range(0, file.bytes, PART_BYTES):
             part = _read(folder, file, start)
@@ -30,7 +30,7 @@ def download(folder: Folder, file: CommittedFile, target: Target, name: str, adv
             digest.update(part)
             advance(len(part))
     _check(folder, file, temporary, digest.hexdigest())
-    return target.keep(temporary, name, file.etag, file.rows)
+    return destination.keep(temporary, name, file.etag, file.rows)
 
 
 def _read(folder: Folder, file: CommittedFile, start: int) -> bytes:

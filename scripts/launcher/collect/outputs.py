@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from job.errors import RunFailed
 from job.plan.records import CommittedFile
-from tench.launcher.collect.destination import Target, Whole
+from tench.launcher.collect.destination import Destination, Whole
 from tench.launcher.collect.download import unreadable
 from tench.launcher.collect.writers import WRITERS
 
@@ -68,9 +68,9 @@ class Maker:
     """Makes outputs in one form: `suffix` names the format, `keep` drops rows where not all are wanted."""
 
     def __init__(
-        self, target: Target, schema: pa.Schema, suffix: str, keep: Callable[[pa.Table], pa.Table] | None
+        self, destination: Destination, schema: pa.Schema, suffix: str, keep: Callable[[pa.Table], pa.Table] | None
     ) -> None:
-        self._target = target
+        self._destination = destination
         self._schema = schema
         self._open_writer = WRITERS[suffix]
         self._keep = keep
@@ -79,7 +79,7 @@ class Maker:
         self, output: Output, open_shard: Callable[[CommittedFile], Path], advance: Callable[[int], None]
     ) -> Whole:
         """The output, whole. `advance` is told of rows as they are read."""
-        temporary, rows = self._target.temporary(), 0
+        temporary, rows = self._destination.temporary(), 0
         with closing(self._open_writer(temporary, self._schema)) as writer:
             for piece in output.pieces:
                 for table in self._read(open_shard(piece.file), piece):
@@ -88,7 +88,7 @@ class Maker:
                         writer.write(kept)
                     rows += kept.num_rows
                     advance(table.num_rows)
-        return self._target.keep(temporary, output.name, output.origin, rows)
+        return self._destination.keep(temporary, output.name, output.origin, rows)
 
     def _read(self, path: Path, piece: Piece) -> Iterator[pa.Table]:
         try:

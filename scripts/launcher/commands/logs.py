@@ -11,7 +11,7 @@ from job.terminal.spelling import did_you_mean
 from tench.launcher.cluster.kube import Kube
 from tench.launcher.cluster.target import Target
 from tench.launcher.watch.cluster_run import Run
-from tench.launcher.watch.live_log import DriverLog
+from tench.launcher.watch.live_log import DriverLogReader
 from tench.launcher.watch.pod_states import Pod, role_of
 from tench.launcher.watch.run_lookup import look_up
 from tench.launcher.watch.snapshot import Snapshots
@@ -35,7 +35,7 @@ def run(
 
 def _print_driver(kube: Kube | None, found: Run, follow: bool, tail_lines: int | None) -> None:
     console = Console(stderr=True)
-    log = DriverLog(kube, found, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+    log = DriverLogReader(kube, found, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
     if not follow or tail_lines is not None:
         lines = b"".join(log.once()).splitlines(keepends=True)
         _write(lines if tail_lines is None else lines[len(lines) - min(tail_lines, len(lines)) :])

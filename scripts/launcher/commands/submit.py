@@ -18,8 +18,8 @@ from tench.launcher.watch.phase import phase_of
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What the options say beside the target."""
+class SubmitOptions:
+    """What the options say, but for the target."""
 
     images_per_second: float | None
     yes: bool
@@ -30,40 +30,40 @@ class Wishes:
     as_json: bool
 
 
-def run(spec_path: str, run_id: str | None, target: Target, wishes: Wishes) -> None:
+def run(spec_path: str, run_id: str | None, target: Target, options: SubmitOptions) -> None:
     """Prints the run id on stdout, and watches the run where that is wished.
 
     Raises UsageError, PreflightError, and nothing is started then; as a watcher, RunFailed and Interrupted.
     """
     console = Console(stderr=True)
     drafted = draft(load_spec(spec_path), run_id, target)
-    if wishes.dry_run:
+    if options.dry_run:
         print(drafted.release.manifest, end="")
-    elif _submit(drafted, wishes, console) and wishes.watch:
+    elif _submit(drafted, options, console) and options.watch:
         to_end(drafted.kube, drafted.release.name)
 
 
-def _submit(drafted: Draft, wishes: Wishes, console: Console) -> bool:
+def _submit(drafted: Draft, options: SubmitOptions, console: Console) -> bool:
     """Whether there is something to watch."""
     there = _under_way(drafted)
-    if there and not wishes.upgrade:
+    if there and not options.upgrade:
         _say(console, *_there_already(drafted, there))
-        _print(drafted, "there already", wishes)
+        _print(drafted, "there already", options)
         return True
     if drafted.is_complete:
         uri = drafted.release.paths.uri
         _say(console, f"{drafted.release.name} is complete, and there is nothing to do: tench collect {uri}")
-        _print(drafted, "complete", wishes)
+        _print(drafted, "complete", options)
         return False
-    proposal = propose(drafted, wishes.images_per_second, console)
+    proposal = propose(drafted, options.images_per_second, console)
     proposal.show(console)
-    proposal.check(wishes.force)
-    if not is_confirmed(f"submit {drafted.release.name}?", wishes.yes, default=True):
+    proposal.check(options.force)
+    if not is_confirmed(f"submit {drafted.release.name}?", options.yes, default=True):
         _say(console, "nothing was started")
         return False
     state = _upgrade(drafted) if there else _install(drafted)
     _say(console, *_how_to_come_back(drafted))
-    _print(drafted, state, wishes)
+    _print(drafted, state, options)
     return True
 
 
@@ -109,10 +109,10 @@ def _how_to_come_back(drafted: Draft) -> list[str]:
     return [f"watch it: tench watch {name}{where}", f"stop it: tench cancel {name}{where}"]
 
 
-def _print(drafted: Draft, state: str, wishes: Wishes) -> None:
+def _print(drafted: Draft, state: str, options: SubmitOptions) -> None:
     name, uri = drafted.release.name, drafted.release.paths.uri
     found = {"run_id": name, "run_uri": uri, "namespace": drafted.kube.namespace, "state": state}
-    print(json.dumps(found) if wishes.as_json else name, flush=True)
+    print(json.dumps(found) if options.as_json else name, flush=True)
 
 
 def _say(console: Console, *lines: str) -> None:

@@ -21,7 +21,7 @@ SILENT_S = 60.0
 OVERLAP = 200
 
 
-class DriverLog:
+class DriverLogReader:
     """Of one run; `say` takes what is not the log's."""
 
     def __init__(self, kube: Kube | None, run: Run, say: Callable[[str], None]) -> None:

@@ -21,9 +21,9 @@ from tench_command import COMMAND, on_a_terminal
 
 from job.errors import RunFailed, StoreError, UsageError
 from job.stores.storage import open_folder
-from tench.launcher.collect import collector, download_progress
+from tench.launcher.collect import collect_progress, collector
 from tench.launcher.collect.collection import collect
-from tench.launcher.collect.destination import Identity, Target
+from tench.launcher.collect.destination import Destination, Identity
 from tench.launcher.collect.form import Form
 
 IMAGES, SHARDS = 45, 5
@@ -392,7 +392,7 @@ def test_a_folder_that_holds_other_things_is_refused(run, tmp_path):
 
 
 @pytest.mark.parametrize("below", ["", "predictions/here"])
-def test_the_runs_own_folder_is_no_target(run, below):
+def test_the_runs_own_folder_is_no_destination(run, below):
     with pytest.raises(UsageError, match="is in the run's own folder; name another one with --to"):
         bring(run, run / below)
     assert not (run / ".collect").exists()
@@ -400,13 +400,13 @@ def test_the_runs_own_folder_is_no_target(run, below):
 
 def test_two_at_once_do_not_write_to_one_folder(run, tmp_path):
     with (
-        Target(tmp_path / "here", Identity(run.name, "a plan", "a form")),
+        Destination(tmp_path / "here", Identity(run.name, "a plan", "a form")),
         pytest.raises(UsageError, match="another `tench collect` writes to"),
     ):
         bring(run, tmp_path / "here")
 
 
-def test_a_target_that_cannot_be_written_is_one_line(run, tmp_path):
+def test_a_destination_that_cannot_be_written_is_one_line(run, tmp_path):
     done = tench("collect", run, "--to", "/proc/here", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "/proc/here" in done.stderr
@@ -421,12 +421,12 @@ def test_a_wrong_call_is_exit_2(tmp_path, arguments):
 
 
 def test_lines_instead_of_a_bar_where_there_is_no_terminal(s3, flaky, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(download_progress, "INTERVAL_S", 0.05)
+    monkeypatch.setattr(collect_progress, "INTERVAL_S", 0.05)
     uri = run_in(s3)
     flaky.fail(*FIRST, *[503] * 5, method="GET")
     with caplog.at_level("INFO", "tench"):
         bring(uri, tmp_path / "here", Form("csv"))
-    lines = [record.message for record in caplog.records if record.name == download_progress.__name__]
+    lines = [record.message for record in caplog.records if record.name == collect_progress.__name__]
     assert lines
     assert re.match(r"[\d.]+ (bytes|kB) of [\d.]+ kB.*; wrote \d+ of 45 rows", lines[0])
 

@@ -20,7 +20,7 @@ from tench.launcher.cluster.kube import Kube, Unreachable
 from tench.launcher.watch import watcher
 from tench.launcher.watch.cluster_run import Run, find_run
 from tench.launcher.watch.events import reasons_of_events, reasons_of_log
-from tench.launcher.watch.live_log import DriverLog
+from tench.launcher.watch.live_log import DriverLogReader
 from tench.launcher.watch.phase import attempt_of, failure_words, phase_of
 from tench.launcher.watch.pod_states import count_states, reasons_of
 from tench.launcher.watch.run_folder import RunFolder
@@ -572,7 +572,7 @@ def test_who_may_not_exec_follows_the_runs_folder(server, kube, runs, monkeypatc
     keep(runs, "one\n")
     Timer(0.5, lambda: keep(runs, "one\ntwo\n")).start()
     said = []
-    log = DriverLog(kube, find_run(kube, "pets"), said.append)
+    log = DriverLogReader(kube, find_run(kube, "pets"), said.append)
     assert b"".join(log.follow()) == b"one\ntwo\n"
     assert any("pods/exec" in each for each in said)
 

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 INTERVAL_S = 10.0
 
 
-class Progress:
+class CollectProgress:
     """A context: while it is open, a thread shows how far it is. Safe to use from several threads."""
 
     def __init__(self, console: Console, total_bytes: int, there_bytes: int, total_rows: int) -> None:
@@ -29,7 +29,7 @@ class Progress:
         self._rows = self._bars.add_task("write", total=total_rows, text="", visible=total_rows > 0)
         self._ticker = Ticker(INTERVAL_S, self._report)
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "CollectProgress":
         self._bars.start()
         self._ticker.start()
         return self
