@@ -1,4 +1,4 @@
-"""A finding: what one look at the cluster showed, and the way out where it would make the run hang or fail."""
+"""A finding: what one look at the cluster showed, and the fix where it would make the run hang or fail."""
 
 from typing import Literal
 

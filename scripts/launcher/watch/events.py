@@ -9,7 +9,7 @@ from tench.launcher.watch.pod_states import NOISE, SECRET
 from tench.launcher.watch.status import Reason
 
 LISTED = 3
-# By an event's reason: the kind, and the way out.
+# By an event's reason: the kind, and the fix.
 TELLING = {
     "FailedScheduling": ("unschedulable", "give the pods room, or change nodeSelector, affinity or tolerations"),
     "FailedMount": ("config", "make what the volume names, or change volumes"),

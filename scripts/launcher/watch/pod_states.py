@@ -25,13 +25,13 @@ ROLES = ("head", "submitter", "worker", "decoder", "pod")
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Of one pod; pods with equal ones are told of together, with the way out of the first."""
+    """Of one pod; pods with equal ones are told of together, with the fix of the first."""
 
     kind: str
     words: str
     way_out: str = field(compare=False)
     values: str = ""
-    """The chart's values that the way out names, where those of another role are another way."""
+    """The chart's values that the fix names, where those of another role need another."""
     container: str | None = field(default=None, compare=False)
     """One that ended, and whose last lines tell why."""
 

@@ -60,7 +60,7 @@ class Screen:
             return
         log.info("%s", status.line())
         if said != self._said:
-            for line in [*(f"way out: {reason.way_out}" for reason in status.reasons), *status.notes]:
+            for line in [*(f"fix: {reason.way_out}" for reason in status.reasons), *status.notes]:
                 log.info("%s", line)
         self._said, self._lined_at = said, now
 
@@ -85,7 +85,7 @@ def picture(status: Status) -> RenderableType:
         rows.add_row("error", Text(_lines(status.message), style="red"))
     for reason in status.reasons:
         rows.add_row("why", Text(_lines(reason.text), style="yellow"))
-        rows.add_row("way out", Text(_lines(reason.way_out)))
+        rows.add_row("fix", Text(_lines(reason.way_out)))
     for note in status.notes:
         rows.add_row("note", Text(_lines(note), style="dim"))
     return rows

@@ -29,7 +29,7 @@ class Phase(StrEnum):
 
 
 class Reason(BaseModel):
-    """Why nothing moves: the cluster's words, and the way out."""
+    """Why nothing moves: the cluster's words, and the fix, whose key scripts read."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -404,6 +404,18 @@ def test_the_screen_shows_no_escape_of_the_clusters_words(kube):
     assert "\\x1b[2J[red]tench[/red]" in console.file.getvalue()
 
 
+def test_a_reason_comes_with_a_fix_on_the_screen_and_a_way_out_in_json(kube):
+    reason = Reason(kind="image", text="no image", way_out="correct its name")
+    status = full(kube, running()).model_copy(update={"reasons": [reason]})
+    console = Console(file=StringIO(), width=200)
+    console.print(picture(status))
+    lines = [line.strip().split(maxsplit=1) for line in console.file.getvalue().splitlines()]
+    assert [line for line in lines if line[0] in ("why", "fix")] == [["why", "no image"], ["fix", "correct its name"]]
+    assert json.loads(status.model_dump_json())["reasons"] == [
+        {"kind": "image", "text": "no image", "way_out": "correct its name"}
+    ]
+
+
 # Names
 
 
@@ -523,7 +535,7 @@ def test_a_line_every_ten_seconds_and_at_once_what_is_new(kube, caplog):
     screen.show(status.model_copy(update={"reasons": [reason]}))
     assert [record.message for record in caplog.records][1:] == [
         "running: 0 of 3 pods ready; why: no image",
-        "way out: another one",
+        "fix: another one",
     ]
     screen._lined_at -= 10
     screen.show(status.model_copy(update={"reasons": [reason]}))
