@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from job.errors import PreflightError, TenchError
 from job.terminal.spelling import did_you_mean
+from tench.launcher.cluster.labels import INSTANCE, NAME, RAY_CLUSTER, RUN_ID, TENCH, selector
 from tench.launcher.cluster.pod_exec import KubeError, Unreachable, output
 
 __all__ = ["Kube", "KubeError", "Unreachable"]
@@ -86,8 +87,8 @@ class Kube:
 
     def rayjobs(self, run_id: str | None = None) -> list[dict[str, Any]]:
         """The namespace's runs, or the RayJobs of one; the newest first."""
-        selector = "app.kubernetes.io/name=tench" + (f",tench/run-id={run_id}" if run_id else "")
-        items = self._items(f"{RAY}/namespaces/{self.namespace}/rayjobs", labelSelector=selector)
+        wanted = selector({NAME: TENCH} | ({RUN_ID: run_id} if run_id else {}))
+        items = self._items(f"{RAY}/namespaces/{self.namespace}/rayjobs", labelSelector=wanted)
         return sorted(items, key=lambda item: item["metadata"]["creationTimestamp"], reverse=True)
 
     def raycluster(self, name: str) -> dict[str, Any]:
@@ -96,20 +97,20 @@ class Kube:
 
     def pods(self, release: str) -> list[dict[str, Any]]:
         """A release's pods, also those of a cluster that KubeRay has given up."""
-        return self._pods(f"app.kubernetes.io/instance={release}")
+        return self._pods({INSTANCE: release})
 
     def cluster_pods(self, raycluster: str) -> list[dict[str, Any]]:
         """A Ray cluster's pods: those of one attempt, or of a warm cluster."""
-        return self._pods(f"ray.io/cluster={raycluster}")
+        return self._pods({RAY_CLUSTER: raycluster})
 
-    def _pods(self, selector: str) -> list[dict[str, Any]]:
-        return self._items(f"/api/v1/namespaces/{self.namespace}/pods", labelSelector=selector)
+    def _pods(self, labels: dict[str, str]) -> list[dict[str, Any]]:
+        return self._items(f"/api/v1/namespaces/{self.namespace}/pods", labelSelector=selector(labels))
 
     def events(self, uid_or_name: str) -> list[dict[str, Any]]:
         """About one object, the newest last."""
         field = "uid" if UID.fullmatch(uid_or_name) else "name"
-        selector = f"involvedObject.{field}={uid_or_name}"
-        items = self._items(f"/api/v1/namespaces/{self.namespace}/events", fieldSelector=selector)
+        about = f"involvedObject.{field}={uid_or_name}"
+        items = self._items(f"/api/v1/namespaces/{self.namespace}/events", fieldSelector=about)
         return sorted(items, key=last_seen)
 
     def events_of(self, prefix: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from job.errors import PreflightError, UsageError
 from job.terminal.wording import counted
 from tench.launcher.cleanup.abandoned_folders import Abandoned, delete_folder, find_abandoned
 from tench.launcher.cluster.kube import RAY, Kube
+from tench.launcher.cluster.labels import NAME, TENCH, selector
 from tench.launcher.cluster.target import Target
 from tench.launcher.submit.question import is_confirmed
 from tench.launcher.submit.removal import remove
@@ -87,7 +88,7 @@ def _ended(run: Run) -> datetime.datetime | None:
 def _run_ids(kube: Kube) -> frozenset[str]:
     """Of the RayJobs that have not ended, in all namespaces where they may be seen."""
     try:
-        found = kube.get(f"{RAY}/rayjobs", labelSelector="app.kubernetes.io/name=tench").get("items") or []
+        found = kube.get(f"{RAY}/rayjobs", labelSelector=selector({NAME: TENCH})).get("items") or []
     except PreflightError:
         print(f"only RayJobs of the namespace {kube.namespace} can be seen: others may use a folder", file=sys.stderr)
         found = kube.rayjobs()

@@ -9,14 +9,13 @@ from rich.console import Console
 from job.errors import Interrupted, UsageError
 from job.terminal.spelling import did_you_mean
 from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.roles import container_of, role_of
 from tench.launcher.cluster.target import Target
 from tench.launcher.watch.cluster_run import Run
 from tench.launcher.watch.live_log import DriverLogReader
-from tench.launcher.watch.pod_states import Pod, role_of
+from tench.launcher.watch.pod_states import Pod
 from tench.launcher.watch.run_lookup import look_up
 from tench.launcher.watch.snapshot import Snapshots
-
-CONTAINERS = {"submitter": "ray-job-submitter"}
 
 
 def run(
@@ -68,8 +67,8 @@ def _print_pods(kube: Kube, pods: Sequence[Pod], follow: bool, tail_lines: int |
     lock, width = threading.Lock(), max(len(pod["metadata"]["name"]) for pod in pods)
 
     def copy(pod: Pod) -> None:
-        name, role = pod["metadata"]["name"], role_of(pod)
-        for line in kube.pod_log(name, CONTAINERS.get(role, f"ray-{role}"), tail_lines, follow):
+        name = pod["metadata"]["name"]
+        for line in kube.pod_log(name, container_of(role_of(pod)), tail_lines, follow):
             with lock:
                 print(f"{name:{width}} {line}" if len(pods) > 1 else line, flush=True)
 

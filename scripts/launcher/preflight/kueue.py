@@ -6,6 +6,7 @@ from typing import Any
 
 from job.terminal.wording import counted
 from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.labels import PRIORITY_CLASS, QUEUE_NAME
 from tench.launcher.preflight.finding import Finding, error, ok, warning
 from tench.launcher.preflight.pod_groups import PodGroup, total_requests
 from tench.launcher.preflight.quantity import Resources, add, parse, show
@@ -13,13 +14,12 @@ from tench.launcher.preflight.quantity import Resources, add, parse, show
 Object = Mapping[str, Any]
 
 GROUP = "/apis/kueue.x-k8s.io"
-QUEUE, PRIORITY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
 
 
 def check_queue(kube: Kube, rayjob: Object, groups: Sequence[PodGroup]) -> list[Finding]:
     """Nothing where the run names no queue."""
     labels = rayjob["metadata"]["labels"]
-    name = labels.get(QUEUE)
+    name = labels.get(QUEUE_NAME)
     if name is None:
         return []
     version = (kube.get(GROUP).get("preferredVersion") or {}).get("version")
@@ -37,7 +37,7 @@ def check_queue(kube: Kube, rayjob: Object, groups: Sequence[PodGroup]) -> list[
     return [
         *_state(name, local, cluster_queue, queue),
         *_quota(cluster_queue, queue, groups),
-        *_priority(kube, root, labels.get(PRIORITY)),
+        *_priority(kube, root, labels.get(PRIORITY_CLASS)),
     ]
 
 

@@ -5,13 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.labels import POD_SECURITY_LEVEL
 from tench.launcher.preflight.finding import Finding, error, ok, warning
 from tench.launcher.preflight.pod_groups import PodGroup, total_limits, total_requests
 from tench.launcher.preflight.quantity import Resources, parse_all, show
 
 Object = Mapping[str, Any]
 
-LEVEL = "pod-security.kubernetes.io/enforce"
 # What the restricted standard takes; the chart's pods keep the rest of it.
 # https://kubernetes.io/docs/concepts/security/pod-security-standards
 RESTRICTED_VOLUMES = {
@@ -36,7 +36,7 @@ def check_namespace(kube: Kube, groups: Sequence[PodGroup]) -> list[Finding]:
         way_out = f"kubectl create namespace {kube.namespace}, or name another with --namespace"
         return [error("namespace", f"there is no namespace {kube.namespace}: {way_out}")]
     return [
-        _pod_security(kube.namespace, namespace["metadata"].get("labels", {}).get(LEVEL), groups),
+        _pod_security(kube.namespace, namespace["metadata"].get("labels", {}).get(POD_SECURITY_LEVEL), groups),
         *_quotas(kube, groups),
         *_limit_ranges(kube, groups),
     ]

@@ -6,13 +6,12 @@ from typing import Any
 
 from job.errors import PreflightError
 from tench.launcher.cluster.kube import RAY, Kube, Unreachable
+from tench.launcher.cluster.labels import OPERATOR_SELECTOR, VERSION_LABELS
 from tench.launcher.preflight.finding import Finding, error, ok, warning
 
 OLDEST, NEWEST = (1, 4), (1, 7)  # that the chart knows
 INSTALL = "https://docs.ray.io/en/latest/cluster/kubernetes/getting-started/kuberay-operator-installation.html"
 Version = tuple[int, int, int]
-# The name that KubeRay's kustomization gives it, and its chart.
-SELECTOR = "app.kubernetes.io/name in (kuberay, kuberay-operator)"
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def find_operator(kube: Kube) -> Operator:
         text = f"KubeRay is not installed: the cluster knows no RayJob; install the operator, 1.4 to 1.7: {INSTALL}"
         return Operator(None, error("KubeRay", text))
     try:
-        deployments = kube.get("/apis/apps/v1/deployments", labelSelector=SELECTOR).get("items") or []
+        deployments = kube.get("/apis/apps/v1/deployments", labelSelector=OPERATOR_SELECTOR).get("items") or []
     except Unreachable:
         raise
     except PreflightError as refused:
@@ -83,7 +82,7 @@ def _version(deployment: dict[str, Any]) -> Version | None:
     labels = deployment["metadata"].get("labels", {})
     images = [each["image"] for each in deployment["spec"]["template"]["spec"]["containers"]]
     tags = [image.partition("@")[0].rpartition(":")[2] for image in images]
-    for text in (*tags, labels.get("app.kubernetes.io/version", ""), labels.get("helm.sh/chart", "")):
+    for text in (*tags, *(labels.get(each, "") for each in VERSION_LABELS)):
         if found := re.search(r"(?:^|[v-])(\d+)\.(\d+)\.(\d+)", text):
             return int(found[1]), int(found[2]), int(found[3])
     return None

@@ -4,12 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tench.launcher.cluster.roles import values_of
 from tench.launcher.preflight.quantity import Resources, add, parse_all, times
 
 Object = Mapping[str, Any]
-
-# Where a role's settings are in the values; the submitter has the head's.
-VALUES = {"head": "head", "worker": "workers", "decoder": "decoders", "submitter": "head"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class PodGroup:
 
     @property
     def values(self) -> str:
-        return VALUES[self.role]
+        return values_of(self.role)
 
     @property
     def requests(self) -> Resources:

@@ -6,6 +6,7 @@ from typing import Any
 
 from job.errors import PreflightError
 from tench.launcher.cluster.kube import RAY, Kube, Unreachable
+from tench.launcher.cluster.labels import RAY_CLUSTER
 from tench.launcher.preflight.finding import Finding, error, ok, warning
 from tench.launcher.preflight.pod_groups import PodGroup
 
@@ -99,7 +100,7 @@ def _auth(rayjob: Object) -> Iterator[Reference]:
 
 
 def _warm_cluster(kube: Kube, rayjob: Object) -> list[Finding]:
-    name = (rayjob["spec"].get("clusterSelector") or {}).get("ray.io/cluster")
+    name = (rayjob["spec"].get("clusterSelector") or {}).get(RAY_CLUSTER)
     if name is None:
         return []
     cluster = kube.raycluster(name)

@@ -7,6 +7,7 @@ from job.errors import UsageError
 from job.plan.paths import RAY_LOGS, RunPaths, ray_driver_log
 from job.terminal.spelling import did_you_mean
 from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.labels import INSTANCE, OUTPUT_URI, RAY_CLUSTER, RUN_ID
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Run:
     @classmethod
     def of(cls, document: dict[str, Any]) -> "Run":
         metadata = document["metadata"]
-        output_uri = (metadata.get("annotations") or {}).get("tench/output-uri", "")
-        return cls(document, RunPaths(output_uri, (metadata.get("labels") or {}).get("tench/run-id", metadata["name"])))
+        output_uri = (metadata.get("annotations") or {}).get(OUTPUT_URI, "")
+        return cls(document, RunPaths(output_uri, (metadata.get("labels") or {}).get(RUN_ID, metadata["name"])))
 
     @property
     def run_id(self) -> str:
@@ -33,7 +34,7 @@ class Run:
 
     @property
     def release(self) -> str:
-        return str(self.labels.get("app.kubernetes.io/instance", ""))
+        return str(self.labels.get(INSTANCE, ""))
 
     @property
     def labels(self) -> dict[str, str]:
@@ -58,7 +59,7 @@ class Run:
     @property
     def warm_cluster(self) -> str | None:
         """The cluster that stays, where the run uses one."""
-        return (self.spec.get("clusterSelector") or {}).get("ray.io/cluster")
+        return (self.spec.get("clusterSelector") or {}).get(RAY_CLUSTER)
 
     @property
     def raycluster(self) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 
 from job.errors import PreflightError, StoreError, UsageError
 from tench.launcher.cluster.kube import Kube, KubeError, Unreachable
+from tench.launcher.cluster.roles import container_of, role_of
 from tench.launcher.watch.cluster_run import Run
 from tench.launcher.watch.phase import phase_of
-from tench.launcher.watch.pod_states import role_of, state_of
+from tench.launcher.watch.pod_states import state_of
 from tench.launcher.watch.run_folder import RunFolder
 
 POLL_S = 2.0
@@ -75,7 +76,7 @@ class DriverLogReader:
             self._file, self._read_bytes, self._end = self._run.driver_log, 0, b""
         tail = ["tail", "-c", f"+{self._read_bytes + 1}", *(["-F"] if follow else []), self._file]
         last = time.monotonic()
-        for data in kube.run_in(head, "ray-head", tail):
+        for data in kube.run_in(head, container_of("head"), tail):
             if data:
                 last, self._read_bytes = time.monotonic(), self._read_bytes + len(data)
                 self._end = (self._end + data)[-OVERLAP:]

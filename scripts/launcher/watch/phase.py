@@ -3,10 +3,10 @@
 KubeRay's states: https://github.com/ray-project/kuberay, ray-operator/apis/ray/v1/rayjob_types.go.
 """
 
+from tench.launcher.cluster.labels import QUEUE_NAME
 from tench.launcher.watch.cluster_run import Run
 from tench.launcher.watch.status import Phase
 
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 MESSAGE_LINES = 6
 ADVICE = {
     "PreRunningDeadlineExceeded": "its pods were not ready in time (deadlines.preRunningSeconds)",
@@ -18,7 +18,7 @@ ADVICE = {
 
 def phase_of(run: Run) -> Phase:
     deployment, job = run.status.get("jobDeploymentStatus") or "", run.status.get("jobStatus") or ""
-    waiting = Phase.QUEUED if QUEUE_LABEL in run.labels else Phase.SUSPENDED
+    waiting = Phase.QUEUED if QUEUE_NAME in run.labels else Phase.SUSPENDED
     if deployment == "Complete":  # a job that failed is Failed; one that was stopped is Complete, too
         return {"SUCCEEDED": Phase.SUCCEEDED, "STOPPED": Phase.STOPPED}.get(job, Phase.FAILED)
     if deployment in ("Failed", "ValidationFailed"):  # KubeRay looks at neither again

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from job.terminal.wording import counted
+from tench.launcher.cluster.roles import ROLES, role_of, values_of
 from tench.launcher.watch.status import Reason, age_s
 
 Pod = dict[str, Any]
@@ -20,7 +21,6 @@ NOISE = re.compile(r"\s*(no new claims to deallocate, )?preemption: .*", re.DOTA
 BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*": (ErrImagePull: )?')
 LISTED = 5
 UNREADY_S = 90.0  # Ray takes 15 to 30 to answer
-ROLES = ("head", "submitter", "worker", "decoder", "pod")
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,6 @@ def state_of(pod: Pod) -> str:
 
 def ready_since(pod: Pod) -> str | None:
     return _condition(pod, "Ready").get("lastTransitionTime")
-
-
-def role_of(pod: Pod) -> str:
-    role = (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/component")
-    return role if role in ROLES else ROLES[-1]
 
 
 def reasons_of(pods: Iterable[Pod], namespace: str, last_lines: LastLines) -> list[Reason]:
@@ -168,11 +163,6 @@ def _way_to_pull(reason: str, message: str) -> str:
 
 def _way_to_look(pod: Pod) -> str:
     return f"kubectl -n {pod['metadata'].get('namespace')} describe pod {pod['metadata']['name']}"
-
-
-def values_of(role: str) -> str:
-    """The chart's values for pods of a role."""
-    return {"worker": "workers", "decoder": "decoders"}.get(role, "head")
 
 
 def _subject(roles: Mapping[str, int]) -> str:

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.labels import QUEUE_NAME
 from tench.launcher.watch.cluster_run import Run
-from tench.launcher.watch.phase import QUEUE_LABEL
 from tench.launcher.watch.status import Reason
 
 VERSIONS = ("v1beta2", "v1beta1")
 
 
 def reason_of_queue(kube: Kube, run: Run) -> Reason:
-    queue = run.labels.get(QUEUE_LABEL, "")
+    queue = run.labels.get(QUEUE_NAME, "")
     workloads = _workloads(kube)
     own = next((each for each in workloads if run.uid in _owners(each)), None)
     if own is None:

@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 from job.errors import PreflightError, TenchError
 from job.plan.records import Progress, Success
 from tench.launcher.cluster.kube import Kube, KubeError, Unreachable
+from tench.launcher.cluster.labels import OPERATOR_SELECTOR
+from tench.launcher.cluster.roles import role_of
 from tench.launcher.watch.cluster_run import Run
 from tench.launcher.watch.events import reasons_of_events, reasons_of_log, scale_up_of
 from tench.launcher.watch.phase import attempt_of, failure_words, phase_of
-from tench.launcher.watch.pod_states import Pod, count_states, ready_since, reasons_of, role_of, state_of
+from tench.launcher.watch.pod_states import Pod, count_states, ready_since, reasons_of, state_of
 from tench.launcher.watch.queue import reason_of_queue
 from tench.launcher.watch.run_folder import RunFolder
 from tench.launcher.watch.status import Phase, Reason, Status, age_s
@@ -99,7 +101,7 @@ class Snapshots:
     def _missing(self, run: Run, pods: Sequence[Pod]) -> list[Reason]:
         """Why pods are not there, or not ready for no reason of their own."""
         if not run.status.get("jobDeploymentStatus") and age_s(run.created) > OPERATOR_S:
-            way_out = "kubectl get pods -A -l app.kubernetes.io/name=kuberay-operator"
+            way_out = f"kubectl get pods -A -l '{OPERATOR_SELECTOR}'"
             return [
                 Reason(kind="operator", text="KubeRay has not looked at it: is its operator running?", way_out=way_out)
             ]
