@@ -55,12 +55,26 @@ def test_progress_json_tells_how_far_the_run_is(progress, tmp_path):
     assert set(document) == {"rows_done", "failed", "total", "images_per_second", "eta_s", "bottleneck", "updated"}
 
 
-def test_the_rate_counts_this_attempt_only(progress):
+def test_the_rate_is_of_this_attempt_since_its_first_image(clock, progress):
     assert progress.images_per_second == 0
-    progress.add(make_rows([None] * 30), make_figures())
-    rate, again = progress.images_per_second, progress.images_per_second
-    assert again <= rate
+    clock.now += 100  # Ray starts, the model loads
+    progress.add(make_rows([None] * 30), make_figures(read_s=1, decode_s=3, predict_s=6))
     assert progress.done == 50
+    assert progress.images_per_second == 3
+    clock.now += 20
+    assert progress.images_per_second == 1
+
+
+def test_the_time_left_is_by_the_rate_of_the_last_minute(clock, progress):
+    assert progress.eta_s is None
+    clock.now += 10
+    progress.add(make_rows([None] * 10), make_figures(predict_s=10))
+    assert progress.eta_s == 70  # one table has no rate of its own yet
+    clock.now += 90
+    progress.add(make_rows([None] * 5), make_figures())
+    clock.now += 30
+    progress.add(make_rows([None] * 30), make_figures())
+    assert progress.eta_s == 35  # one a second; over the whole run it is one in three
 
 
 @pytest.mark.parametrize(
