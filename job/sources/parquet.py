@@ -58,11 +58,6 @@ class ParquetReader:
             return read_objects(rows["uri"].to_pylist(), rows["size"].to_pylist(), self._limits)
         return read_images(rows, self._image_column, self._limits)
 
-    def _columns(self) -> list[str]:
-        """The columns that a listing reads, each once."""
-        names = [self._spec.uri_column, self._label_column, *self._spec.keep]
-        return list(dict.fromkeys(name for name in names if name is not None))
-
     def _layout(self, schema: pa.Schema, file: Container) -> pa.Schema:
         """The schema of the rows. Raises SourceError where a column is not there, or not of a type that will do."""
         for asked, name, is_right, wanted in (
@@ -85,7 +80,8 @@ class ParquetReader:
 
     def _file_rows(self, parquet: pq.ParquetFile, file: Container, layout: pa.Schema) -> Iterator[pa.Table]:
         """Row group by row group, so that no more than one is held."""
-        columns = self._columns()
+        names = [self._spec.uri_column, self._label_column, *self._spec.keep]
+        columns = [name for name in names if name is not None]  # Arrow reads one that is there twice once
         classes = _class_names(parquet.schema_arrow, self._label_column) if self._spec.label_names is None else None
         start = 0
         for group in range(parquet.num_row_groups):

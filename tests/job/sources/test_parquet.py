@@ -99,6 +99,19 @@ def test_kept_columns_arrive_unchanged(root):
         assert rows[name].to_pylist() == kept[name].to_pylist() * 2
 
 
+def test_the_label_and_the_uri_can_be_kept_too(tmp_path):
+    table = pa.table({"url": ["/a.jpg", "/b.jpg", "/c.jpg"], "kind": [2, None, 0], "sku": ["x", "y", "z"]})
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=2)
+    kept = ["sku", "kind", "url"]
+
+    rows = rows_of(source_of(str(tmp_path), uri_column="url", label_from="kind", keep=kept))
+
+    assert rows.column_names == ["uri", "size", "etag", "expected", *kept]
+    assert rows.select(kept).to_pydict() == table.select(kept).to_pydict()
+    assert rows["uri"].to_pylist() == table["url"].to_pylist()
+    assert rows["expected"].to_pylist() == ["2", None, "0"]
+
+
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
