@@ -27,7 +27,7 @@ demo: setup ## Label the demo images; DEMO=classify|vit|detect ENGINE=local|ray
 ##@ Work on it
 
 .PHONY: test
-test: setup ## All tests that need no Docker
+test: setup ## All tests that need no Docker; those of the chart need helm
 	@$(BIN)/python -m pytest
 
 .PHONY: lint

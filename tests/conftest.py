@@ -7,6 +7,8 @@ import pytest
 from flaky_proxy import FlakyProxy
 from hypothesis import settings
 
+pytest_plugins = ["helm_needed"]
+
 # Two workers whose torch takes all cores each spend most of them waiting for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

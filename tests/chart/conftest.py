@@ -1,11 +1,9 @@
 """The chart's tests need `helm`, and nothing of a cluster."""
 
-import shutil
-
-import pytest
+from pathlib import Path
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _helm_is_installed() -> None:
-    if not shutil.which("helm"):
-        pytest.skip("helm is not on PATH")
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("helm")

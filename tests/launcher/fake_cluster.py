@@ -2,7 +2,6 @@
 
 import copy
 import datetime
-import shutil
 
 import pytest
 
@@ -94,7 +93,7 @@ def rayjob(output_uri="/nowhere/runs", run_id="pets-3f2a9c1e", release="pets", l
     }
 
 
-needs_helm = pytest.mark.skipif(not shutil.which("helm"), reason="helm is not on PATH")
+needs_helm = pytest.mark.helm
 
 
 def release(*sets, spec=SPEC, run_id=None):
