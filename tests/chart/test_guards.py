@@ -55,6 +55,11 @@ def test_every_character_that_yaml_loses_is_refused(character: str) -> None:
     assert re.fullmatch(r'job has the character "(\\x7f|\\u[0-9a-f]{4})", which YAML loses; rename what has it', error)
 
 
+def test_gpus_that_the_spec_leaves_open_are_refused_like_auto() -> None:
+    with pytest.raises(HelmError, match=r"job\.compute\.gpus_per_replica is auto, and "):
+        manifest({"job": {**RUN["job"], "compute": {"concurrency": 8}}})
+
+
 @pytest.mark.parametrize("share", [0.4, 0.6, 0.3334, 1.5])
 def test_a_share_that_leaves_much_of_a_gpu_is_refused(share: float) -> None:
     error = _error({"job": {"compute": {"gpus_per_replica": share}}})

@@ -4,7 +4,19 @@ import json
 import re
 
 import pytest
-from chart.helm import CASES, NAMESPACE, RELEASE, RUN, Object, case, manifest, of_kind, ray_cluster, render
+from chart.helm import (
+    CASES,
+    NAMESPACE,
+    RELEASE,
+    RUN,
+    Object,
+    case,
+    manifest,
+    of_kind,
+    pod_templates,
+    ray_cluster,
+    render,
+)
 
 RUNS = [name for name in CASES if name != "warm-cluster"]
 VERSIONS = ["1.4", "1.5", "1.6", "1.7"]
@@ -84,6 +96,15 @@ def test_a_submitter_is_placed_and_admitted_like_the_head() -> None:
     assert submitter["metadata"]["annotations"] == {"sidecar.istio.io/inject": "false"}
 
 
+def test_a_submitter_has_the_labels_that_every_pod_has() -> None:
+    pods = dict(pod_templates(render("k8sjobmode", {"labels": {"team": "vision"}})))
+    assert {name: pod["metadata"]["labels"].get("team") for name, pod in pods.items()} == {
+        "submitter": "vision",
+        "head": "vision",
+        "worker": "vision",
+    }
+
+
 def test_a_run_on_a_warm_cluster_has_nothing_that_kuberay_forbids_there() -> None:
     objects = case("run-on-warm-cluster")
     spec = of_kind(objects, "RayJob")["spec"]
@@ -112,6 +133,11 @@ def test_kueue_finds_its_queue_on_the_object_and_on_no_pod(name: str) -> None:
         assert labels.get("kueue.x-k8s.io/queue-name") == expected
     assert "kueue" not in json.dumps(ray_cluster(case(name)))
     assert of_kind(case("queue"), "RayJob")["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] == "batch"
+
+
+def test_a_warm_cluster_has_the_priority_of_its_values() -> None:
+    cluster = of_kind(render("warm-cluster", {"queue": {"priorityClass": "batch"}}), "RayCluster")
+    assert cluster["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] == "batch"
 
 
 def test_the_rayjob_says_where_its_result_is() -> None:
