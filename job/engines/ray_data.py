@@ -18,7 +18,7 @@ import pyarrow as pa
 from job.engines.capacity import await_capacity, divide
 from job.engines.devices import gpus_wanted, replica_device
 from job.engines.engine import Work, cores
-from job.engines.ray_errors import carrying, translated
+from job.engines.ray_errors import unwrapped, wrapped
 from job.errors import PreflightError, TenchError
 from job.recipe import Recipe
 from job.spec.spec import ComputeSpec, ModelSpec
@@ -91,7 +91,7 @@ class RayEngine:
         try:
             yield from rows_dataset(work).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
         except Exception as error:
-            raise translated(error) from error
+            raise unwrapped(error) from error
 
 
 def init_ray(compute: ComputeSpec) -> None:
@@ -152,7 +152,7 @@ def rows_dataset(work: Work) -> "Dataset":
     chunks, decode = work.chunks, work.decode
 
     def decode_chunks(numbers: dict[str, Any]) -> Iterator[pa.Table]:
-        with carrying():
+        with wrapped():
             for number in numbers["id"].tolist():
                 yield from decode(chunks[number])
 
@@ -193,7 +193,7 @@ class Replica:
             self._error = error
 
     def __call__(self, decoded: pa.Table) -> pa.Table:
-        with carrying():
+        with wrapped():
             if self._error:
                 raise self._error
             return self._predict(decoded)

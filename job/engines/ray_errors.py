@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from job.errors import RunFailed, TenchError
 
 
-class Carried(Exception):
+class WrappedError(Exception):
     """Around a Tench error: into the text of what a task raises, Ray Data writes advice of its own."""
 
     def __init__(self, cause: TenchError, *_: object) -> None:
@@ -15,14 +15,14 @@ class Carried(Exception):
 
 
 @contextmanager
-def carrying() -> Iterator[None]:
+def wrapped() -> Iterator[None]:
     try:
         yield
     except TenchError as error:
-        raise Carried(error) from error
+        raise WrappedError(error) from error
 
 
-def translated(error: Exception) -> TenchError:
+def unwrapped(error: Exception) -> TenchError:
     """What was raised there, out of Ray's wrapping."""
     cause: BaseException | None = error
     while cause:

@@ -14,9 +14,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from job.plan.records import ClassAccuracy, Metrics
-from job.report.gallery import class_colours, to_card
+from job.report.gallery import class_colours, to_item
 from job.report.histogram import ScoreHistogram
-from job.report.sampled_rows import Pick
+from job.report.sampled_rows import SampledRow
 from job.terminal import wording
 
 OPEN_BARS = 30  # classes shown at once; the rest is folded
@@ -66,7 +66,7 @@ class Gallery:
     name: str
     title: str
     note: str
-    picks: Sequence[Pick]
+    sampled: Sequence[SampledRow]
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def render_page(
     metrics = figures.metrics
     per_class, is_detection = metrics.per_predicted_class, metrics.boxes is not None
     colours = class_colours(list(per_class)) if is_detection else {}
-    cards = {
-        gallery.name: [to_card(pick, thumbnails.get(pick.key), colours) for pick in gallery.picks]
+    items = {
+        gallery.name: [to_item(sample, thumbnails.get(sample.key), colours) for sample in gallery.sampled]
         for gallery in galleries
     }
     return (
@@ -121,7 +121,7 @@ def render_page(
             class_bars=_class_bars(per_class, colours),
             class_total=len(per_class),
             histogram=_histogram(scores, has_expected=metrics.top1 is not None),
-            galleries=[(gallery, cards[gallery.name]) for gallery in galleries],
+            galleries=[(gallery, items[gallery.name]) for gallery in galleries],
             failed=failed,
             meanings=ERROR_MEANINGS,
             open_bars=OPEN_BARS,

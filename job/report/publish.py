@@ -18,7 +18,7 @@ from job.plan.records import Metrics
 from job.report.gallery import thumbnail
 from job.report.page import RunFigures
 from job.report.report import Report
-from job.report.sampled_rows import Pick
+from job.report.sampled_rows import SampledRow
 from job.results.run_summary import RunSummary
 from job.sources.open_source import open_source
 from job.spec.columns import READ
@@ -70,32 +70,34 @@ def publish_report(report: Report, spec: JobSpec, manifest: Manifest, summary: R
         problem=None if problem is None else str(problem),
         spec=json.dumps(spec.model_dump(mode="json"), indent=1, ensure_ascii=False),
     )
-    page = report.render(figures, thumbnails(spec, manifest, report.picks()))
+    page = report.render(figures, thumbnails(spec, manifest, report.sampled()))
     try:
         summary.folder.put(RunPaths.report, page.encode())
     except StoreError as error:
         log.warning("the report is not written: %s", error)
 
 
-def thumbnails(spec: JobSpec, manifest: Manifest, picks: Sequence[Pick]) -> dict[tuple[int, int], bytes]:
-    """A picture for each pick that can still be read."""
+def thumbnails(spec: JobSpec, manifest: Manifest, sampled: Sequence[SampledRow]) -> dict[tuple[int, int], bytes]:
+    """A picture for each sample that can still be read."""
     limits = Limits.of(spec.errors)
     with ThreadPoolExecutor(THREADS, "thumbnail") as pool:
-        drawn = pool.map(lambda found: _draw(found[0], found[1], limits), _handles(spec, manifest, picks))
-        return {pick.key: picture for pick, picture in zip(picks, drawn, strict=True) if picture}
+        drawn = pool.map(lambda found: _draw(found[0], found[1], limits), _handles(spec, manifest, sampled))
+        return {sample.key: picture for sample, picture in zip(sampled, drawn, strict=True) if picture}
 
 
-def _handles(spec: JobSpec, manifest: Manifest, picks: Sequence[Pick]) -> Iterator[tuple[Pick, Callable[[], bytes]]]:
+def _handles(
+    spec: JobSpec, manifest: Manifest, sampled: Sequence[SampledRow]
+) -> Iterator[tuple[SampledRow, Callable[[], bytes]]]:
     source = open_source(spec.source, Limits.of(spec.errors))
-    for shard, group in groupby(picks, key=lambda pick: pick.shard):
+    for shard, group in groupby(sampled, key=lambda sample: sample.shard):
         in_shard = list(group)
-        rows = manifest.rows(shard, READ).take(pa.array([pick.row for pick in in_shard]))
+        rows = manifest.rows(shard, READ).take(pa.array([sample.row for sample in in_shard]))
         yield from zip(in_shard, source.read(rows), strict=True)
 
 
-def _draw(pick: Pick, handle: Callable[[], bytes], limits: Limits) -> bytes | None:
+def _draw(sample: SampledRow, handle: Callable[[], bytes], limits: Limits) -> bytes | None:
     try:
         return thumbnail(decode(handle(), limits))
     except ImageError as error:
-        log.info("no picture of %s in the report: %s", pick.uri, error)
+        log.info("no picture of %s in the report: %s", sample.uri, error)
         return None

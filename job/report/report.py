@@ -1,6 +1,6 @@
 """The report: what is gathered while shards are committed, and the page made of it at the end.
 
-The driver adds every committed shard once, in any order, asks for `picks()`, makes a `thumbnail` of each, and writes
+The driver adds every committed shard once, in any order, asks for `sampled()`, makes a `thumbnail` of each, and writes
 what `render` returns. Memory is bounded by the number of samples. Reads no image itself and knows no source.
 """
 
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from job.report.histogram import ScoreHistogram
 from job.report.page import FailedRow, Gallery, RunFigures, render_page
-from job.report.sampled_rows import Pick, Shortlist, row_hashes, to_pick
+from job.report.sampled_rows import SampledRow, Shortlist, row_hashes, to_sampled_row
 from job.spec.columns import HIDDEN, RESERVED
 
 FAILED_EXAMPLES = 10  # rows shown of each kind of error
@@ -53,10 +53,10 @@ class Report:
         else:
             self._add_classifications(rows, hashes)
 
-    def picks(self) -> list[Pick]:
+    def sampled(self) -> list[SampledRow]:
         """The rows that need a thumbnail, in the order of the manifest."""
-        picks = {pick.key: pick for gallery in self._galleries() for pick in gallery.picks}
-        return [picks[key] for key in sorted(picks)]
+        sampled = {sample.key: sample for gallery in self._galleries() for sample in gallery.sampled}
+        return [sampled[key] for key in sorted(sampled)]
 
     def render(self, figures: RunFigures, thumbnails: Mapping[tuple[int, int], bytes]) -> str:
         """The page as one HTML document that loads nothing; `thumbnails` by (shard, row), missing ones are said so."""
@@ -93,7 +93,7 @@ class Report:
 
     def _galleries(self) -> Sequence[Gallery]:
         def gallery(name: str, title: str, note: str, shortlist: Shortlist) -> Gallery:
-            return Gallery(name, title, note, [to_pick(row) for row in shortlist.rows()])
+            return Gallery(name, title, note, [to_sampled_row(row) for row in shortlist.rows()])
 
         sample = gallery("samples", "Samples", "Drawn at random, the same ones at every rerun.", self._sample)
         if self._task == "detect":

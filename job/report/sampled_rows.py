@@ -30,7 +30,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Pick:
+class SampledRow:
     """A row that the page shows; `top` and `label` are of a classification, `boxes` of a detection."""
 
     shard: int
@@ -84,9 +84,9 @@ def row_hashes(run_id: str, shard: int, rows: int) -> npt.NDArray[np.uint64]:
     return hashes ^ (hashes >> np.uint64(31))
 
 
-def to_pick(row: dict[str, Any]) -> Pick:
+def to_sampled_row(row: dict[str, Any]) -> SampledRow:
     """A row of a predictions table, with its shard and row number, as the page wants it."""
-    return Pick(
+    return SampledRow(
         shard=row["shard"],
         row=row["row"],
         uri=row["uri"],

@@ -1,4 +1,4 @@
-"""Breadcrumbs: files on this machine that say which chunk a process is at, and outlive it.
+"""Crash markers: files on this machine that say which chunk a process is at, and outlive it.
 
 A lock that nobody holds tells that the process died there. The decode stage then takes that chunk carefully. Kept on
 the node, not in the run's folder: a chunk that is retried elsewhere kills a process a node at most.
@@ -16,7 +16,7 @@ from job.plan.chunks import Chunk
 
 
 @contextmanager
-def at_chunk(run_id: str, chunk: Chunk) -> Iterator[bool]:
+def mark_chunk(run_id: str, chunk: Chunk) -> Iterator[bool]:
     """Marks the chunk as being worked at. Gives whether a process died at any of its rows before."""
     folder = Path(tempfile.gettempdir()) / f"tench-{os.getuid()}" / run_id
     folder.mkdir(parents=True, exist_ok=True)

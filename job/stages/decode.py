@@ -24,7 +24,7 @@ from job.sources.open_source import Source, open_source
 from job.spec.columns import READ
 from job.spec.limits import Limits
 from job.spec.spec import SourceSpec
-from job.stages.crash_markers import at_chunk
+from job.stages.crash_markers import mark_chunk
 from job.stages.decoded import Block, FixedBlock, VariableBlock
 from job.stages.images import decode
 from job.stages.sandbox import Sandbox
@@ -47,7 +47,7 @@ class DecodeStage:
     def __call__(self, chunk: Chunk) -> Iterator[pa.Table]:
         rows = self.manifest.rows(chunk.shard, READ).slice(chunk.start, chunk.stop - chunk.start)
         handles = _source(self.source, self.limits).read(rows)
-        with at_chunk(self.manifest.paths.run_id, chunk) as died_here:
+        with mark_chunk(self.manifest.paths.run_id, chunk) as died_here:
             if not died_here:
                 yield from self._tables(rows, handles, lambda data: decode(data, self.limits))
                 return

@@ -112,6 +112,23 @@ def test_a_resumed_run_reads_no_image_of_a_committed_shard(folder):
     assert result.metrics.top1 == 1.0
 
 
+def test_a_finished_run_that_is_run_again_says_what_it_said_at_first(folder):
+    spec = make_spec(folder)
+    first = run_here(spec)
+    again = run_here(spec)
+    assert again.summary() == first.summary()
+    assert again.summary()[1] == "top-1 100.0 %, top-2 100.0 % of 45 images with an expected label"
+    assert again.summary()[-1] == f"report: {first.uri}/report.html"
+
+
+def test_a_success_that_was_cut_short_is_told_and_not_taken_for_a_finished_run(folder):
+    spec = make_spec(folder)
+    success = Path(run_here(spec).uri, "_SUCCESS")
+    success.write_bytes(success.read_bytes()[:100])
+    with pytest.raises(RunFailed, match="_SUCCESS is not Tench's: "):
+        run_here(spec)
+
+
 def test_an_image_that_is_gone_since_the_plan_is_missing_and_never_a_silent_null(folder):
     spec = make_spec(folder, errors={"max_fraction": 0.1})
     paths = run_here(spec).paths

@@ -105,7 +105,7 @@ def render(task: Any, table: pa.Table, samples: int = 6, pictures: bool = True, 
     report.add(table, 0)
     evaluation.add(table)
     image = thumbnail(np.full((300, 400, 3), 128, dtype=np.uint8))
-    thumbnails = {pick.key: image for pick in report.picks()} if pictures else {}
+    thumbnails = {sample.key: image for sample in report.sampled()} if pictures else {}
     return report.render(make_figures(evaluation, **changes), thumbnails)
 
 
@@ -140,19 +140,19 @@ def test_the_same_rows_are_picked_in_whatever_order_shards_come(task: Any, make:
         first.add(shards[shard], shard)
     for shard in reversed(shards):
         second.add(shards[shard], shard)
-    assert first.picks() == second.picks()
+    assert first.sampled() == second.sampled()
     assert first.render(make_figures(Evaluation()), {}) == second.render(make_figures(Evaluation()), {})
     other = Report(task, 5, "run-2")
     for shard in shards:
         other.add(shards[shard], shard)
-    assert {pick.key for pick in other.picks()} != {pick.key for pick in first.picks()}
+    assert {sample.key for sample in other.sampled()} != {sample.key for sample in first.sampled()}
 
 
 def test_memory_is_bounded_by_the_number_of_samples() -> None:
     report = Report("classify", 4, "run-1")
     for shard in range(50):
         report.add(classifications(100, seed=shard), shard)
-    assert 4 <= len(report.picks()) <= 12
+    assert 4 <= len(report.sampled()) <= 12
     held = [report._sample, report._least_certain, report._wrong, report._without_box]
     assert all(len(shortlist._entries) <= 4 for shortlist in held)
     assert all(len(shortlist._entries) <= 10 for shortlist in report._failed.values())
@@ -167,9 +167,9 @@ def test_the_galleries_hold_the_lowest_scores_and_the_surest_mistakes() -> None:
     _, least_certain, wrong = report._galleries()
     lowest = sorted(rows, key=lambda row: row["score"])[:3]
     surest = sorted((row for row in rows if row["label"] != row["expected"]), key=lambda row: -row["score"])[:3]
-    assert [pick.key for pick in least_certain.picks] == [row["key"] for row in lowest]
-    assert [pick.key for pick in wrong.picks] == [row["key"] for row in surest]
-    assert [pick.uri for pick in wrong.picks] == [row["uri"] for row in surest]
+    assert [sample.key for sample in least_certain.sampled] == [row["key"] for row in lowest]
+    assert [sample.key for sample in wrong.sampled] == [row["key"] for row in surest]
+    assert [sample.uri for sample in wrong.sampled] == [row["uri"] for row in surest]
 
 
 def test_detections_are_ranked_by_their_mean_score_and_empty_images_are_apart() -> None:
@@ -177,9 +177,9 @@ def test_detections_are_ranked_by_their_mean_score_and_empty_images_are_apart() 
     report.add(table, 0)
     _, least_certain, without_box = report._galleries()
     boxed = [(np.mean(scores), row) for row, scores in enumerate(table["scores"].to_pylist()) if scores]
-    assert [pick.row for pick in least_certain.picks] == [row for _, row in sorted(boxed)[:3]]
-    assert [pick.boxes for pick in without_box.picks] == [(), (), ()]
-    assert all(table["scores"][pick.row].as_py() == [] for pick in without_box.picks)
+    assert [sample.row for sample in least_certain.sampled] == [row for _, row in sorted(boxed)[:3]]
+    assert [sample.boxes for sample in without_box.sampled] == [(), (), ()]
+    assert all(table["scores"][sample.row].as_py() == [] for sample in without_box.sampled)
 
 
 def test_names_and_uris_cannot_become_markup() -> None:
@@ -294,5 +294,5 @@ def test_a_score_that_is_no_number_is_shown_as_the_least_certain() -> None:
     )
     report = Report("classify", 3, "run-1")
     report.add(table, 0)
-    assert report._galleries()[1].picks[0].row == 7
+    assert report._galleries()[1].sampled[0].row == 7
     assert "1 score is not a number" in Parsed(render("classify", table)).words

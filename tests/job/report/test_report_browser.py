@@ -12,7 +12,9 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from job.report.report import Report, RunFigures, thumbnail
+from job.report.gallery import thumbnail
+from job.report.page import RunFigures
+from job.report.report import Report
 from job.results.evaluation import Evaluation
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -47,7 +49,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         report, evaluation = Report(task, 8, f"{task}-1"), Evaluation()
         report.add(table, 0)
         evaluation.add(table)
-        thumbnails = {pick.key: thumbnail(picture(pick.width, pick.height)) for pick in report.picks()}
+        thumbnails = {sample.key: thumbnail(picture(sample.width, sample.height)) for sample in report.sampled()}
         paths[task] = folder / f"{task}.html"
         paths[task].write_text(report.render(figures(evaluation), thumbnails), encoding="utf-8")
     return paths
@@ -107,9 +109,9 @@ def figures(evaluation: Evaluation) -> RunFigures:
         model="torchvision resnet18",
         source="s3://bucket/" + "a-long-folder-name" * 8,
         output="/results/demo-0123abcd",
-        images=metrics["rows"],
-        failed=sum(metrics["failed_by_kind"].values()),
-        failed_by_kind=metrics["failed_by_kind"],
+        images=metrics.rows,
+        failed=sum(metrics.failed_by_kind.values()),
+        failed_by_kind=metrics.failed_by_kind,
         seconds=12.0,
         images_per_second=5.0,
         bottleneck="predict",
@@ -198,9 +200,9 @@ def test_folded_parts_open_from_the_keyboard(browser: Browser, reports: dict[str
 def test_wrong_ones_stand_beside_what_was_expected(browser: Browser, reports: dict[str, Path]) -> None:
     page = browser.new_page()
     page.goto(reports["classify"].as_uri())
-    cards = page.locator("#wrong figure")
-    assert cards.count() == 8
-    assert all("expected tench" in card.inner_text() for card in cards.all())
+    items = page.locator("#wrong figure")
+    assert items.count() == 8
+    assert all("expected tench" in item.inner_text() for item in items.all())
     assert page.get_by_role("heading", level=1).inner_text() == "demo"
     assert page.get_by_role("heading", level=2).all_inner_texts() == [
         "Accuracy", "Classes and scores", "Samples", "Least certain", "Wrong", "Failed", "Run"

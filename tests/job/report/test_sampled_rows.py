@@ -3,7 +3,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job.report.sampled_rows import MAX_BOXES, Shortlist, row_hashes, to_pick
+from job.report.sampled_rows import MAX_BOXES, Shortlist, row_hashes, to_sampled_row
 
 ROWS = 50
 
@@ -37,6 +37,6 @@ def test_row_hashes_draw_evenly_from_all_shards_and_places() -> None:
 def test_an_image_keeps_its_best_boxes() -> None:
     scores = [i / 1000 for i in range(300)]
     row = {"shard": 0, "row": 3, "uri": "a.jpg", "width": 4, "height": 3}
-    pick = to_pick(row | {"boxes": [[0, 0, 1, 1]] * 300, "labels": ["dog"] * 300, "scores": scores})
-    assert [box.score for box in pick.boxes] == sorted(scores, reverse=True)[:MAX_BOXES]
-    assert pick.key == (0, 3)
+    sample = to_sampled_row(row | {"boxes": [[0, 0, 1, 1]] * 300, "labels": ["dog"] * 300, "scores": scores})
+    assert [box.score for box in sample.boxes] == sorted(scores, reverse=True)[:MAX_BOXES]
+    assert sample.key == (0, 3)

@@ -1,4 +1,4 @@
-"""Breadcrumbs: a chunk that a process died at is known, one that is being worked at is not mistaken for it."""
+"""Crash markers: a chunk that a process died at is known, one that is being worked at is not mistaken for it."""
 
 import os
 import signal
@@ -9,13 +9,13 @@ import tempfile
 import pytest
 
 from job.plan.chunks import Chunk
-from job.stages.crash_markers import at_chunk
+from job.stages.crash_markers import mark_chunk
 
 DIE_THERE = """
 import os, signal, sys
-from job.stages.crash_markers import at_chunk
+from job.stages.crash_markers import mark_chunk
 from job.plan.chunks import Chunk
-with at_chunk("run", Chunk(*map(int, sys.argv[1:]))):
+with mark_chunk("run", Chunk(*map(int, sys.argv[1:]))):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -32,7 +32,7 @@ def die_at(*chunk):
 
 
 def was_died_at(*chunk, run_id="run"):
-    with at_chunk(run_id, Chunk(*chunk)) as died_here:
+    with mark_chunk(run_id, Chunk(*chunk)) as died_here:
         return died_here
 
 
@@ -55,12 +55,12 @@ def test_another_run_is_not_concerned():
 
 
 def test_a_chunk_that_another_task_works_at_is_not_taken_for_a_death():
-    with at_chunk("run", Chunk(3, 0, 100)):
+    with mark_chunk("run", Chunk(3, 0, 100)):
         assert not was_died_at(3, 0, 100)
 
 
 def test_an_exception_is_no_death():
-    with pytest.raises(ZeroDivisionError), at_chunk("run", Chunk(3, 0, 100)):
+    with pytest.raises(ZeroDivisionError), mark_chunk("run", Chunk(3, 0, 100)):
         raise ZeroDivisionError
     assert not was_died_at(3, 0, 100)
     assert os.listdir(os.path.join(tempfile.gettempdir(), f"tench-{os.getuid()}", "run")) == []

@@ -233,7 +233,7 @@ def test_a_predictor_whose_recipe_is_not_the_one_images_are_decoded_by_is_refuse
 def test_pixels_of_another_size_than_the_recipe_s_are_refused():
     stage = make_stage(Colours)
     smaller = dataclasses.replace(Colours.recipe, resize=Exactly(4, 4))
-    with pytest.raises(RunFailed, match=r"2 images .* report this as a bug"):
+    with pytest.raises(RunFailed, match=r"2 images .* report this"):
         stage(make_decoded(smaller, pictures(2)))
 
 
