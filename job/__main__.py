@@ -4,7 +4,7 @@ import sys
 
 from job.errors import UsageError
 from job.spec.spec_file import load_spec
-from job.terminal.console import end_with, log_to_stderr
+from job.terminal.console import end_with, log_to_stderr, print_lines
 
 
 def main(arguments: list[str]) -> None:
@@ -18,8 +18,7 @@ def main(arguments: list[str]) -> None:
     spec, run_id = load_spec(arguments[0]), arguments[1] if len(arguments) == 2 else None
     keep_log(run_paths(spec, run_id))
     result = run(spec, run_id, None, console)
-    for line in result.summary():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, *result.summary())
     print(result.uri)
 
 

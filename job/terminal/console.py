@@ -26,6 +26,12 @@ def log_to_stderr(verbose: bool) -> Console:
     return console
 
 
+def print_lines(console: Console, *lines: str) -> None:
+    """Each as it is, in one piece: nothing in it is markup, coloured, or broken at the console's width."""
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 def end_with(call: Callable[[], None], verbose: bool) -> NoReturn:
     """Ends the process with the exit code of `call`.
 

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.filesize import decimal
 
 from job.errors import Interrupted
+from job.terminal.console import print_lines
 from job.terminal.wording import counted, duration
 from tench.launcher.cluster.target import Target
 from tench.launcher.collect.collection import Collected, Missing, collect
@@ -20,8 +21,7 @@ def run(target: Target, word: str, to: str | None, form: Form, partial: bool, as
         found = collect(look_up(target, word).folder_uri, to, form, partial, console)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; what is downloaded stays, and the same call goes on from there") from None
-    for line in summary_lines(found):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, *summary_lines(found))
     print(found.model_dump_json() if as_json else found.folder)
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from rich.console import Console
 from rich.measure import Measurement
 
+from job.terminal.console import print_lines
 from tench.launcher.cluster.kube import Kube
 from tench.launcher.watch.cluster_run import Run
 from tench.launcher.watch.run_folder import RunFolder
@@ -28,11 +29,10 @@ def run(kube: Kube, as_json: bool) -> None:
         return
     to_person = Console(stderr=True)
     if not statuses:
-        to_person.print(f"no runs in the namespace {kube.namespace}", highlight=False, markup=False)
+        print_lines(to_person, f"no runs in the namespace {kube.namespace}")
         return
     _print_whole(statuses)
-    for note in dict.fromkeys(note for status in statuses for note in status.notes):
-        to_person.print(note, highlight=False, markup=False, soft_wrap=True)
+    print_lines(to_person, *dict.fromkeys(note for status in statuses for note in status.notes))
 
 
 def _print_whole(statuses: list[Status]) -> None:

@@ -3,10 +3,12 @@
 import sys
 import threading
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from rich.console import Console
 
 from job.errors import Interrupted, UsageError
+from job.terminal.console import print_lines
 from job.terminal.spelling import did_you_mean
 from tench.launcher.cluster.kube import Kube
 from tench.launcher.cluster.roles import container_of, role_of
@@ -34,7 +36,7 @@ def run(
 
 def _print_driver(kube: Kube | None, found: Run, follow: bool, tail_lines: int | None) -> None:
     console = Console(stderr=True)
-    log = DriverLogReader(kube, found, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+    log = DriverLogReader(kube, found, partial(print_lines, console))
     if not follow or tail_lines is not None:
         lines = b"".join(log.once()).splitlines(keepends=True)
         _write(lines if tail_lines is None else lines[len(lines) - min(tail_lines, len(lines)) :])

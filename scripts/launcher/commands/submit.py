@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from job.spec.spec_file import load_spec
+from job.terminal.console import print_lines
 from tench.launcher.cluster.release import differing
 from tench.launcher.cluster.target import Target
 from tench.launcher.commands.watch import to_end
@@ -47,22 +48,22 @@ def _submit(drafted: Draft, options: SubmitOptions, console: Console) -> bool:
     """Whether there is something to watch."""
     there = _under_way(drafted)
     if there and not options.upgrade:
-        _say(console, *_there_already(drafted, there))
+        print_lines(console, *_there_already(drafted, there))
         _print(drafted, "there already", options)
         return True
     if drafted.is_complete:
         uri = drafted.release.paths.uri
-        _say(console, f"{drafted.release.name} is complete, and there is nothing to do: tench collect {uri}")
+        print_lines(console, f"{drafted.release.name} is complete, and there is nothing to do: tench collect {uri}")
         _print(drafted, "complete", options)
         return False
     proposal = propose(drafted, options.images_per_second, console)
     proposal.show(console)
     proposal.check(options.force)
     if not is_confirmed(f"submit {drafted.release.name}?", options.yes, default=True):
-        _say(console, "nothing was started")
+        print_lines(console, "nothing was started")
         return False
     state = _upgrade(drafted) if there else _install(drafted)
-    _say(console, *_how_to_come_back(drafted))
+    print_lines(console, *_how_to_come_back(drafted))
     _print(drafted, state, options)
     return True
 
@@ -113,8 +114,3 @@ def _print(drafted: Draft, state: str, options: SubmitOptions) -> None:
     name, uri = drafted.release.name, drafted.release.paths.uri
     found = {"run_id": name, "run_uri": uri, "namespace": drafted.kube.namespace, "state": state}
     print(json.dumps(found) if options.as_json else name, flush=True)
-
-
-def _say(console: Console, *lines: str) -> None:
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
