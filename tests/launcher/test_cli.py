@@ -10,7 +10,7 @@ import pytest
 import typer
 import yaml
 from PIL import Image
-from tench_command import COMMAND
+from tench_command import COMMAND, environment
 
 from tench.launcher.cli import app
 
@@ -114,6 +114,38 @@ def test_an_empty_source_is_exit_3_and_nothing_is_written(job):
     assert done.returncode == 3
     assert "nothing-here" in done.stderr
     assert not (job / "runs").exists()
+
+
+MODEL = """
+import torch
+from job.recipe import Exactly, Recipe
+
+class Brightness:
+    recipe = Recipe(Exactly(32, 32))
+    labels = ["dark", "bright"]
+
+    def __init__(self, spec, device):
+        pass
+
+    def predict(self, images):
+        bright = images.float().mean((1, 2, 3)) / 255
+        return torch.stack([1 - bright, bright], 1)
+"""
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_model_beside_the_spec_is_found_by_an_installed_command(job, engine):
+    """It searches its own folder, and not the working folder as `python -c` does."""
+    spec = yaml.safe_load((job / "job.yaml").read_text())
+    spec |= {"model": {"kind": "python", "name": "brightness_of_pets:Brightness"}, "source": {"uri": "images"}}
+    (job / "job.yaml").write_text(yaml.safe_dump(spec))
+    (job / "brightness_of_pets.py").write_text(MODEL)
+    (job / "bin").mkdir()
+    (job / "bin" / "tench").write_text("from tench.launcher.cli import main\nmain()\n")
+    command = [sys.executable, str(job / "bin" / "tench"), "run", "job.yaml", "--engine", engine, "-o", "json"]
+    done = subprocess.run(command, cwd=job, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (json.loads(done.stdout)["rows"], json.loads(done.stdout)["failed"]) == (3, 0)
 
 
 def test_more_gpus_than_there_are_is_exit_3(job):
