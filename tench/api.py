@@ -5,7 +5,7 @@ Everything here raises the errors of `job.errors`; nothing prints but the progre
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -43,10 +43,12 @@ def run(
     spec: Spec,
     *,
     run_id: str | None = None,
-    engine: Literal["local", "ray"] | None = None,
+    engine: str | None = None,
     progress: bool = True,
 ) -> "Result":
     """Runs a spec on this machine, or resumes it, until `_SUCCESS` is there; a finished run returns at once.
+
+    `engine` is `local` or `ray`; None is `ray` inside a Ray job or where RAY_ADDRESS is set, else `local`.
 
     Shows a bar on a terminal and in a notebook, unless `progress` is false. Writes to `<output.uri>/<run id>/`.
     Raises RunFailed where too many images failed (all rows are committed), PreflightError where nothing was started.
@@ -56,7 +58,7 @@ def run(
         from job.run import run as run_job
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"running needs the extra `job`, and {error.name} is not installed: pip install 'tench[job]'"
+            f"running needs the extra `job`, and {error.name} is not installed: pip install '.[job]' in Tench's folder"
         ) from error
     return run_job(loaded, run_id, engine, Console(stderr=True, quiet=not progress))
 

@@ -7,10 +7,13 @@ from typing import Protocol, Self
 
 import pyarrow as pa
 
+from job.errors import UsageError
 from job.plan.chunks import Chunks
 from job.spec.spec import ComputeSpec, ModelSpec
 from job.stages.decode import DecodeStage
 from job.stages.slots import Slots
+
+ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,14 @@ class Engine(Protocol):
 
 
 def choose_engine(name: str | None, compute: ComputeSpec) -> Engine:
-    """The engine of that name; None chooses Ray inside a Ray job or where RAY_ADDRESS is set, else this process."""
-    if (name or ("ray" if "RAY_ADDRESS" in os.environ or "RAY_JOB_ID" in os.environ else "local")) == "ray":
+    """The engine of that name; None chooses Ray inside a Ray job or where RAY_ADDRESS is set, else this process.
+
+    Raises UsageError for another name.
+    """
+    name = name or ("ray" if "RAY_ADDRESS" in os.environ or "RAY_JOB_ID" in os.environ else "local")
+    if name not in ENGINES:
+        raise UsageError(f"there is no engine {name!r}; use {' or '.join(ENGINES)}")
+    if name == "ray":
         from job.engines.ray_data import RayEngine
 
         return RayEngine(compute)

@@ -89,6 +89,11 @@ def test_a_wrong_spec_names_all_its_problems(spec):
     assert "did you mean model?" in str(caught.value)
 
 
+def test_an_engine_that_is_none_is_refused(spec):
+    with pytest.raises(tench.UsageError, match="there is no engine 'rya'; use local or ray"):
+        tench.run(spec, engine="rya", run_id="another")
+
+
 def test_a_plan_says_what_a_run_would_do(spec, result):
     found = tench.plan(spec)
     assert (found.images, found.state, found.skipped_images) == (26, "complete", 26)

@@ -31,7 +31,7 @@ class Where:
         try:
             import duckdb
         except ModuleNotFoundError as error:
-            raise UsageError("--where needs the extra `where`, duckdb: pip install 'tench[where]'") from error
+            raise UsageError("--where needs the extra `where`, duckdb: pip install duckdb") from error
         self._error = duckdb.Error
         self._text, self._names = condition, schema.names
         self._connection = duckdb.connect(config=_SEALED)
