@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     )
     from job.models.predictor import Classifier, Detection, Detector, Predictor
     from job.plan.records import Metrics, Plan, Progress, Success
-    from job.preview import Preview
     from job.recipe import Exactly, Recipe, ShortestEdge, Within
+    from job.results.preview import Preview
     from job.results.verify import Verified
     from job.run import Result
     from job.spec.spec import JobSpec
@@ -44,7 +44,7 @@ _HOMES = {
     ),
     "job.models.predictor": ("Classifier", "Detection", "Detector", "Predictor"),
     "job.plan.records": ("Metrics", "Plan", "Progress", "Success"),
-    "job.preview": ("Preview",),
+    "job.results.preview": ("Preview",),
     "job.recipe": ("Exactly", "Recipe", "ShortestEdge", "Within"),
     "job.results.verify": ("Verified",),
     "job.run": ("Result",),

@@ -14,7 +14,7 @@ from job.spec import spec_file
 from job.spec.spec import JobSpec
 
 if TYPE_CHECKING:
-    from job.preview import Preview
+    from job.results.preview import Preview
     from job.run import Result
     from tench.stored_run import StoredRun
 
@@ -34,7 +34,7 @@ def plan(spec: Spec, *, run_id: str | None = None) -> "Preview":
 
     Raises SourceError, and PlanChanged where the run id belongs to a run of another spec.
     """
-    from job.preview import preview
+    from job.results.preview import preview
 
     return preview(load_spec(spec), run_id)
 

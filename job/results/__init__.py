@@ -1,4 +1,4 @@
-"""What a run leaves: committed shards, `_SUCCESS`, progress and logs, and the checks that it holds what it says.
+"""What a run leaves, and what one would: shards, `_SUCCESS`, progress, logs, the preview, and the checks of all that.
 
-Knows the plan and the stores; knows no model, no engine and no page.
+Knows the plan, the sources and the stores; knows no model, no engine and no page.
 """

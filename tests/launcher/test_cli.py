@@ -69,7 +69,7 @@ def test_plan_in_json_for_scripts(job):
 
 def test_plan_loads_no_model_library_and_no_ray(job):
     loaded = modules_after("plan", "job.yaml", cwd=job)
-    assert "'job.preview'" in loaded
+    assert "'job.results.preview'" in loaded
     assert not [name for name in ("torch", "torchvision", "transformers", "ray", "boto3") if f"'{name}'" in loaded]
 
 

@@ -4,7 +4,7 @@ import json
 
 from rich.console import Console
 
-from job.preview import preview
+from job.results.preview import preview
 from job.spec.spec_file import load_spec
 from tench.launcher.cluster.target import Target
 from tench.launcher.submit.preview_table import preview_table

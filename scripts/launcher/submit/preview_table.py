@@ -3,7 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
-from job.preview import Preview
+from job.results.preview import Preview
 
 LISTED_CLASSES = 12
 

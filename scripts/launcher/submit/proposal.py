@@ -12,7 +12,7 @@ from job.errors import PreflightError, SourceError, StoreError
 from job.plan.paths import RunPaths
 from job.plan.plan import check_unchanged
 from job.plan.records import load_plan
-from job.preview import Preview, preview
+from job.results.preview import Preview, preview
 from job.spec.spec import JobSpec
 from job.stores.storage import is_bucket, open_folder
 from job.terminal.wording import counted

@@ -19,7 +19,7 @@ from run_specs import files_below, make_spec, read_predictions, run_here
 from tench_command import COMMAND
 
 from job.errors import UsageError
-from job.results.sink import Committed
+from job.plan.records import CommittedFile
 from tench.launcher.collect import writers
 from tench.launcher.collect.collection import collect
 from tench.launcher.collect.form import Form
@@ -81,7 +81,9 @@ def test_merged_into_several_files_rows_are_divided_evenly(result, predictions, 
 
 @given(rows=st.lists(st.integers(1, 50), min_size=1, max_size=20), merge=st.integers(1, 30))
 def test_every_row_is_in_one_output(rows, merge):
-    files = [Committed(f"{number}.parquet", count, 1, "e") for number, count in enumerate(rows)]
+    files = [
+        CommittedFile(file=f"{number}.parquet", rows=count, bytes=1, etag="e") for number, count in enumerate(rows)
+    ]
     outputs = plan_outputs(files, merge, "parquet")
     pieces = [piece for output in outputs for piece in output.pieces]
     there = [(piece.file.file, row) for piece in pieces for row in range(piece.start, piece.stop)]
@@ -292,7 +294,7 @@ def test_a_condition_sees_no_variable_of_this_process():
 
 def test_where_says_what_it_needs(result, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(UsageError, match=r"needs the extra `where`, duckdb: pip install 'tench\[where\]'"):
+    with pytest.raises(UsageError, match=r"needs the extra `where`, duckdb: pip install duckdb"):
         bring(result, tmp_path / "here", where="error is null")
     assert bring(result, tmp_path / "here", merge=1).rows == IMAGES
 
