@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -17,9 +17,10 @@ from job.terminal.spelling import did_you_mean
 from tench.launcher.cluster.labels import INSTANCE, NAME, RAY_CLUSTER, RUN_ID, TENCH, selector
 from tench.launcher.cluster.pod_exec import KubeError, Unreachable, output
 
-__all__ = ["Kube", "KubeError", "Unreachable"]
+__all__ = ["Kube", "KubeError", "Object", "Unreachable"]
 
 T = TypeVar("T")
+Object = Mapping[str, Any]  # one of Kubernetes, as JSON
 
 WAITS_S = (0.5, 1.0, 2.0, 4.0)
 RESUME_S = 2.0
@@ -81,6 +82,11 @@ class Kube:
         answer: dict[str, Any] = json.loads(body) if body else {}
         return answer
 
+    def items(self, path: str, **query: str) -> list[dict[str, Any]]:
+        """The objects that a list at an API path has; [] where there is no such list. Raises as `get` does."""
+        items: list[dict[str, Any]] = self.get(path, **query).get("items") or []
+        return items
+
     def delete(self, path: str) -> None:
         """What an object owns goes after it. One that is gone already is no error."""
         self._tried(lambda: self._call("DELETE", path, {"propagationPolicy": "Background"}).data)
@@ -88,7 +94,7 @@ class Kube:
     def rayjobs(self, run_id: str | None = None) -> list[dict[str, Any]]:
         """The namespace's runs, or the RayJobs of one; the newest first."""
         wanted = selector({NAME: TENCH} | ({RUN_ID: run_id} if run_id else {}))
-        items = self._items(f"{RAY}/namespaces/{self.namespace}/rayjobs", labelSelector=wanted)
+        items = self.items(f"{RAY}/namespaces/{self.namespace}/rayjobs", labelSelector=wanted)
         return sorted(items, key=lambda item: item["metadata"]["creationTimestamp"], reverse=True)
 
     def raycluster(self, name: str) -> dict[str, Any]:
@@ -104,25 +110,21 @@ class Kube:
         return self._pods({RAY_CLUSTER: raycluster})
 
     def _pods(self, labels: dict[str, str]) -> list[dict[str, Any]]:
-        return self._items(f"/api/v1/namespaces/{self.namespace}/pods", labelSelector=selector(labels))
+        return self.items(f"/api/v1/namespaces/{self.namespace}/pods", labelSelector=selector(labels))
 
     def events(self, uid_or_name: str) -> list[dict[str, Any]]:
         """About one object, the newest last."""
         field = "uid" if UID.fullmatch(uid_or_name) else "name"
         about = f"involvedObject.{field}={uid_or_name}"
-        items = self._items(f"/api/v1/namespaces/{self.namespace}/events", fieldSelector=about)
+        items = self.items(f"/api/v1/namespaces/{self.namespace}/events", fieldSelector=about)
         return sorted(items, key=last_seen)
 
     def events_of(self, prefix: str) -> list[dict[str, Any]]:
         """About the objects whose names begin so, also those that are gone (for an hour); the newest last."""
-        items = self._items(f"/api/v1/namespaces/{self.namespace}/events")
+        items = self.items(f"/api/v1/namespaces/{self.namespace}/events")
         return sorted(
             (item for item in items if item["involvedObject"].get("name", "").startswith(prefix)), key=last_seen
         )
-
-    def _items(self, path: str, **query: str) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = self.get(path, **query).get("items") or []
-        return items
 
     def pod_log(
         self, pod: str, container: str, tail_lines: int | None = None, follow: bool = False, previous: bool = False

@@ -1,9 +1,8 @@
 """The release: a run as helm would install it. Release, run and run folder have one name, the run id."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import yaml
 
@@ -13,8 +12,7 @@ from job.plan.plan import run_paths
 from job.spec.spec import JobSpec
 from job.spec.spec_file import parse_spec
 from tench.launcher.cluster.helm import ChartValues, Helm
-
-Object = Mapping[str, Any]
+from tench.launcher.cluster.kube import Object
 
 _RELEASE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LONGEST = 53

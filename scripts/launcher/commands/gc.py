@@ -18,7 +18,7 @@ from tench.launcher.cluster.labels import NAME, TENCH, selector
 from tench.launcher.cluster.target import Target
 from tench.launcher.submit.question import is_confirmed
 from tench.launcher.submit.removal import remove
-from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.cluster_run import Run, runs_of
 from tench.launcher.watch.phase import phase_of
 from tench.launcher.watch.status import parse_time
 
@@ -73,7 +73,7 @@ def parse_age(text: str) -> datetime.timedelta:
 
 
 def _find(kube: Kube, before: datetime.datetime, data: str | None) -> Garbage:
-    runs = [each for each in map(Run.of, kube.rayjobs()) if (ended := _ended(each)) and ended < before]
+    runs = [each for each in runs_of(kube) if (ended := _ended(each)) and ended < before]
     if data is None:
         return Garbage(runs, [])
     with Console(stderr=True).status(f"listing {data}"):
@@ -88,7 +88,7 @@ def _ended(run: Run) -> datetime.datetime | None:
 def _run_ids(kube: Kube) -> frozenset[str]:
     """Of the RayJobs that have not ended, in all namespaces where they may be seen."""
     try:
-        found = kube.get(f"{RAY}/rayjobs", labelSelector=selector({NAME: TENCH})).get("items") or []
+        found = kube.items(f"{RAY}/rayjobs", labelSelector=selector({NAME: TENCH}))
     except PreflightError:
         print(f"only RayJobs of the namespace {kube.namespace} can be seen: others may use a folder", file=sys.stderr)
         found = kube.rayjobs()

@@ -7,7 +7,7 @@ from rich.measure import Measurement
 
 from job.terminal.console import print_lines
 from tench.launcher.cluster.kube import Kube
-from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.cluster_run import Run, runs_of
 from tench.launcher.watch.run_folder import RunFolder
 from tench.launcher.watch.screen import list_table
 from tench.launcher.watch.snapshot import brief
@@ -23,7 +23,7 @@ def run(kube: Kube, as_json: bool) -> None:
         return brief(found, RunFolder(found.paths), kube.namespace)
 
     with ThreadPoolExecutor(READERS) as readers:
-        statuses = list(readers.map(look, map(Run.of, kube.rayjobs())))
+        statuses = list(readers.map(look, runs_of(kube)))
     if as_json:
         print(f"[{', '.join(status.model_dump_json() for status in statuses)}]")
         return

@@ -14,7 +14,7 @@ from tench.launcher.commands.watch import to_end
 from tench.launcher.submit.proposal import Draft, draft, propose
 from tench.launcher.submit.question import is_confirmed
 from tench.launcher.submit.removal import remove, wait_until_gone
-from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.cluster_run import Run, runs_of
 from tench.launcher.watch.phase import phase_of
 
 
@@ -70,7 +70,7 @@ def _submit(drafted: Draft, options: SubmitOptions, console: Console) -> bool:
 
 def _under_way(drafted: Draft) -> Run | None:
     """The RayJob of this run that has not ended, whoever made it."""
-    runs = map(Run.of, drafted.kube.rayjobs(drafted.release.name))
+    runs = runs_of(drafted.kube, drafted.release.name)
     return next((each for each in runs if not phase_of(each).ended), None)
 
 
@@ -90,7 +90,7 @@ def _there_already(drafted: Draft, there: Run) -> Sequence[str]:
 def _install(drafted: Draft) -> str:
     """What ended goes first, as does half an install; its rows stay, and the new RayJob goes on from them."""
     name, kube, helm = drafted.release.name, drafted.kube, drafted.helm
-    ended = [Run.of(each) for each in kube.rayjobs(name)]
+    ended = runs_of(kube, name)
     for each in ended:
         remove(kube, helm, each)
         wait_until_gone(kube, each)  # the new one may have its name

@@ -1,17 +1,14 @@
 """Kueue: the LocalQueue that the run names, its ClusterQueue, and whether the run could ever be admitted there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 from job.terminal.wording import counted
-from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.kube import Kube, Object
 from tench.launcher.cluster.labels import PRIORITY_CLASS, QUEUE_NAME
 from tench.launcher.preflight.finding import Finding, error, ok, warning
 from tench.launcher.preflight.pod_groups import PodGroup, total_requests
 from tench.launcher.preflight.quantity import Resources, add, parse, show
-
-Object = Mapping[str, Any]
 
 GROUP = "/apis/kueue.x-k8s.io"
 
@@ -28,7 +25,7 @@ def check_queue(kube: Kube, rayjob: Object, groups: Sequence[PodGroup]) -> list[
     root = f"{GROUP}/{version}"
     local = kube.get(f"{root}/namespaces/{kube.namespace}/localqueues/{name}")
     if not local:
-        found = kube.get(f"{root}/namespaces/{kube.namespace}/localqueues").get("items") or []
+        found = kube.items(f"{root}/namespaces/{kube.namespace}/localqueues")
         names = ", ".join(sorted(each["metadata"]["name"] for each in found)) or "none"
         text = f"there is no LocalQueue {name} in {kube.namespace} ({names}), so the run would wait for ever"
         return [error("queue", f"{text}; change queue.name")]

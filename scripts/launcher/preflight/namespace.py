@@ -1,16 +1,13 @@
 """The namespace: is it there, does its Pod Security level take the pods, do its quotas and limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
-from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.kube import Kube, Object
 from tench.launcher.cluster.labels import POD_SECURITY_LEVEL
 from tench.launcher.preflight.finding import Finding, error, ok, warning
 from tench.launcher.preflight.pod_groups import PodGroup, total_limits, total_requests
 from tench.launcher.preflight.quantity import Resources, parse_all, show
-
-Object = Mapping[str, Any]
 
 # What the restricted standard takes; the chart's pods keep the rest of it.
 # https://kubernetes.io/docs/concepts/security/pod-security-standards
@@ -61,7 +58,7 @@ def _pod_security(name: str, level: str | None, groups: Sequence[PodGroup]) -> F
 
 
 def _quotas(kube: Kube, groups: Sequence[PodGroup]) -> list[Finding]:
-    quotas = kube.get(f"/api/v1/namespaces/{kube.namespace}/resourcequotas").get("items") or []
+    quotas = kube.items(f"/api/v1/namespaces/{kube.namespace}/resourcequotas")
     wanted = _wanted(groups)
     return [each for quota in quotas if not _is_scoped(quota) for each in _quota(quota, wanted, groups)]
 
@@ -109,7 +106,7 @@ def _all_limited(key: str, groups: Sequence[PodGroup]) -> bool:
 
 
 def _limit_ranges(kube: Kube, groups: Sequence[PodGroup]) -> list[Finding]:
-    ranges = kube.get(f"/api/v1/namespaces/{kube.namespace}/limitranges").get("items") or []
+    ranges = kube.items(f"/api/v1/namespaces/{kube.namespace}/limitranges")
     limits = [(each["metadata"]["name"], limit) for each in ranges for limit in each["spec"]["limits"]]
     return [
         error("limits", f"{name}: a pod may have {show(key, most)} of {key}; {_ask(group, key)}; lower {group.values}")

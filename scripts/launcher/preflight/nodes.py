@@ -4,20 +4,17 @@ What a node could ever hold is its allocatable resources less its daemons'; what
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from job.errors import PreflightError
 from job.terminal.wording import counted
-from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.kube import Kube, Object
 from tench.launcher.preflight.finding import Finding, error, ok, warning
 from tench.launcher.preflight.placement import why_not
 from tench.launcher.preflight.pod_groups import PodGroup, requests_of
 from tench.launcher.preflight.quantity import Resources, parse_all, show, show_all
-
-Object = Mapping[str, Any]
 
 AUTOSCALERS = {
     "the cluster autoscaler": "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status",
@@ -42,7 +39,7 @@ class Room:
 
 def check_nodes(kube: Kube, groups: Sequence[PodGroup]) -> list[Finding]:
     """A finding for each role. Raises PreflightError where nodes may not be listed."""
-    nodes = kube.get("/api/v1/nodes").get("items") or []
+    nodes = kube.items("/api/v1/nodes")
     pods = _pods(kube)
     daemons = [each for each in pods or [] if _is_daemon(each)]
     ever = _place(groups, _rooms(nodes, daemons))
@@ -122,10 +119,10 @@ def _rooms(nodes: Sequence[Object], pods: Sequence[Object]) -> list[Room]:
 def _pods(kube: Kube) -> list[Object] | None:
     """Those of all namespaces that hold resources; None where they may not be listed."""
     try:
-        found = kube.get("/api/v1/pods", fieldSelector="status.phase!=Succeeded,status.phase!=Failed")
+        found = kube.items("/api/v1/pods", fieldSelector="status.phase!=Succeeded,status.phase!=Failed")
     except PreflightError:
         return None
-    return [each for each in found.get("items") or [] if each["spec"].get("nodeName")]
+    return [each for each in found if each["spec"].get("nodeName")]
 
 
 def _is_daemon(pod: Object) -> bool:

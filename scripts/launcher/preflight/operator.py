@@ -36,7 +36,7 @@ def find_operator(kube: Kube) -> Operator:
         text = f"KubeRay is not installed: the cluster knows no RayJob; install the operator, 1.4 to 1.7: {INSTALL}"
         return Operator(None, error("KubeRay", text))
     try:
-        deployments = kube.get("/apis/apps/v1/deployments", labelSelector=OPERATOR_SELECTOR).get("items") or []
+        deployments = kube.items("/apis/apps/v1/deployments", labelSelector=OPERATOR_SELECTOR)
     except Unreachable:
         raise
     except PreflightError as refused:

@@ -4,9 +4,8 @@ Affinity to other pods and topology spread are not looked at: they depend on wha
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-Object = Mapping[str, Any]
+from tench.launcher.cluster.kube import Object
 
 
 def why_not(node: Object, pod: Object, values: str) -> str | None:

@@ -1,13 +1,11 @@
 """The pods that a rendered run would make, by role, and what each asks for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from tench.launcher.cluster.kube import Object
 from tench.launcher.cluster.roles import values_of
 from tench.launcher.preflight.quantity import Resources, add, parse_all, times
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,13 @@
 """References: what the run names and does not bring, such as Secrets, the service account, the warm cluster."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from job.errors import PreflightError
-from tench.launcher.cluster.kube import RAY, Kube, Unreachable
+from tench.launcher.cluster.kube import RAY, Kube, Object, Unreachable
 from tench.launcher.cluster.labels import RAY_CLUSTER
 from tench.launcher.preflight.finding import Finding, error, ok, warning
 from tench.launcher.preflight.pod_groups import PodGroup
-
-Object = Mapping[str, Any]
 
 _CORE = "/api/v1/namespaces/{namespace}/"
 _PATHS = {
@@ -105,7 +102,7 @@ def _warm_cluster(kube: Kube, rayjob: Object) -> list[Finding]:
         return []
     cluster = kube.raycluster(name)
     if not cluster:
-        clusters = kube.get(f"{RAY}/namespaces/{kube.namespace}/rayclusters").get("items") or []
+        clusters = kube.items(f"{RAY}/namespaces/{kube.namespace}/rayclusters")
         names = ", ".join(sorted(each["metadata"]["name"] for each in clusters)) or "none"
         return [
             error(

@@ -4,7 +4,7 @@ import time
 
 from tench.launcher.cluster.helm import Helm
 from tench.launcher.cluster.kube import RAY, Kube
-from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.cluster_run import Run, runs_of
 
 PATIENCE_S = 90.0
 POLL_S = 1.0
@@ -22,7 +22,7 @@ def wait_until_gone(kube: Kube, run: Run) -> bool:
     """Until its name is free and its driver can write no more; False where that takes longer than `PATIENCE_S`."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        there = any(each["metadata"]["uid"] == run.uid for each in kube.rayjobs(run.run_id))
+        there = any(each.uid == run.uid for each in runs_of(kube, run.run_id))
         if not there and (run.warm_cluster or not kube.pods(run.release)):
             return True
         time.sleep(POLL_S)

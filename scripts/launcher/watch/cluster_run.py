@@ -83,9 +83,19 @@ class Run:
         return self.document.get("metadata") or {}
 
 
+def runs_of(kube: Kube, run_id: str | None = None) -> list[Run]:
+    """The namespace's runs, or the RayJobs of one; the newest first."""
+    return [Run.of(document) for document in kube.rayjobs(run_id)]
+
+
+def look_again(kube: Kube, run: Run) -> Run | None:
+    """The run as its release has it now; None where its RayJob is gone."""
+    return next((each for each in runs_of(kube, run.run_id) if each.release == run.release), None)
+
+
 def find_run(kube: Kube, word: str) -> Run:
     """By run id, release or RayJob; the newest where several fit. Raises UsageError."""
-    runs = [Run.of(document) for document in kube.rayjobs()]
+    runs = runs_of(kube)
     for run in runs:
         if word in (run.run_id, run.release, run.name):
             return run

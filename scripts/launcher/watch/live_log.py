@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from job.errors import PreflightError, StoreError, UsageError
 from tench.launcher.cluster.kube import Kube, KubeError, Unreachable
 from tench.launcher.cluster.roles import container_of, role_of
-from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.cluster_run import Run, look_again
 from tench.launcher.watch.phase import phase_of
 from tench.launcher.watch.pod_states import state_of
 from tench.launcher.watch.run_folder import RunFolder
@@ -116,7 +116,6 @@ class DriverLogReader:
         """Looks at the run again; one whose RayJob is gone has ended."""
         if not self._kube:
             return True
-        runs = [Run.of(document) for document in self._kube.rayjobs(self._run.run_id)]
-        current = next((each for each in runs if each.release == self._run.release), None)
+        current = look_again(self._kube, self._run)
         self._run = current or self._run
         return current is None or phase_of(current).ended

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from job.errors import Interrupted, StillRunning
 from tench.launcher.cluster.kube import Kube, Unreachable
-from tench.launcher.watch.cluster_run import Run
+from tench.launcher.watch.cluster_run import Run, look_again
 from tench.launcher.watch.run_folder import RunFolder
 from tench.launcher.watch.screen import Screen
 from tench.launcher.watch.snapshot import Snapshots
@@ -48,8 +48,7 @@ def _watch(kube: Kube, run: Run, timeout_s: float | None, console: Console) -> S
 def _next(snapshots: Snapshots, run: Run, folder: RunFolder, before: Status | None) -> Status:
     """The first answer must come; later ones may be missed."""
     try:
-        runs = [Run.of(document) for document in snapshots.kube.rayjobs(run.run_id)]
-        current = next((each for each in runs if each.release == run.release), None)
+        current = look_again(snapshots.kube, run)
         if current is None and before is None:
             current = run
         if current is None:
