@@ -1,6 +1,10 @@
 """What tests of the job share."""
 
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 import textwrap
 from io import BytesIO
 
@@ -8,6 +12,27 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 DEADLY = "kills who decodes it"
+
+DIE_AT_A_CHUNK = """
+import os, signal, sys
+from job.plan.chunks import Chunk
+from job.stages.crash_markers import mark_chunk
+with mark_chunk(sys.argv[1], Chunk(*map(int, sys.argv[2:]))):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def die_at_chunk(tmp_path, monkeypatch):
+    """Lets a process die at a chunk, given by run id, shard, start and stop, of a node that has only this test."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+    def die(run_id, *chunk):
+        died = subprocess.run([sys.executable, "-c", DIE_AT_A_CHUNK, run_id, *map(str, chunk)], check=False)
+        assert died.returncode == -signal.SIGKILL
+
+    return die
 
 
 @pytest.fixture

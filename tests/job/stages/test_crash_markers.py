@@ -1,9 +1,6 @@
 """Crash markers: a chunk that a process died at is known, one that is being worked at is not mistaken for it."""
 
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 
 import pytest
@@ -11,24 +8,10 @@ import pytest
 from job.plan.chunks import Chunk
 from job.stages.crash_markers import mark_chunk
 
-DIE_THERE = """
-import os, signal, sys
-from job.stages.crash_markers import mark_chunk
-from job.plan.chunks import Chunk
-with mark_chunk("run", Chunk(*map(int, sys.argv[1:]))):
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
 
 @pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-
-
-def die_at(*chunk):
-    died = subprocess.run([sys.executable, "-c", DIE_THERE, *map(str, chunk)], check=False)
-    assert died.returncode == -signal.SIGKILL
+def die_at(die_at_chunk):
+    return lambda *chunk: die_at_chunk("run", *chunk)
 
 
 def was_died_at(*chunk, run_id="run"):
@@ -36,20 +19,20 @@ def was_died_at(*chunk, run_id="run"):
         return died_here
 
 
-def test_a_chunk_that_a_process_died_at_is_known_until_it_is_done():
+def test_a_chunk_that_a_process_died_at_is_known_until_it_is_done(die_at):
     die_at(3, 0, 100)
     assert was_died_at(3, 0, 100)
     assert not was_died_at(3, 0, 100)
 
 
-def test_chunks_that_are_cut_otherwise_after_a_restart_are_known_by_their_rows():
+def test_chunks_that_are_cut_otherwise_after_a_restart_are_known_by_their_rows(die_at):
     die_at(3, 100, 200)
     assert not was_died_at(3, 0, 100)
     assert not was_died_at(4, 100, 200)
     assert was_died_at(3, 150, 160)
 
 
-def test_another_run_is_not_concerned():
+def test_another_run_is_not_concerned(die_at):
     die_at(3, 0, 100)
     assert not was_died_at(3, 0, 100, run_id="other")
 
