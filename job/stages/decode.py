@@ -85,7 +85,7 @@ def _take_and_decode(block: Block, handles: Handles, decoder: Decoder, recipe: R
                 block.decode_s += decode_s
                 return
             index = block.take()
-        read = started
+        read = None
         try:
             data = handle()
             read = time.perf_counter()
@@ -94,6 +94,7 @@ def _take_and_decode(block: Block, handles: Handles, decoder: Decoder, recipe: R
         except ImageError as error:
             block.fail(index, error)
         done = time.perf_counter()
+        read = read or done  # a read that failed took all the time there was
         read_s += read - started
         decode_s += done - read
 

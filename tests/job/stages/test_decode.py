@@ -148,7 +148,7 @@ def test_each_block_has_its_figures(run):
     assert 0 < sum(each["read_s"] + each["decode_s"] for (each,) in figures) <= 2 * passed_s + 0.001
 
 
-@pytest.mark.parametrize(("bad", "decoded_s"), [(None, 10), ("truncated", 10)])
+@pytest.mark.parametrize(("bad", "decoded_s"), [(None, 10), ("truncated", 10), ("missing", 0)])
 def test_time_is_of_reading_until_the_bytes_are_there_and_then_of_decoding(monkeypatch, bad, decoded_s):
     clock = Clock()
     monkeypatch.setattr("job.stages.decode.time", clock)
