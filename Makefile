@@ -14,7 +14,7 @@ help: ## Show what there is
 .PHONY: setup
 setup: $(BIN)/tench ## Make .venv with everything, and .venv/bin/tench
 
-$(BIN)/tench:
+$(BIN)/tench: pyproject.toml $(wildcard requirements/*.txt)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[job,dev]'

@@ -6,7 +6,14 @@ every version reads what another one has left.
 
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from job.errors import RunFailed
 from job.plan.paths import RunPaths
@@ -34,11 +41,11 @@ class Record(BaseModel):
             return cls.model_validate_json(folder.read(key))
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            reason = " ".join(str(error).split("\n  For further")[0].split())
-            raise UnreadableRecord(
-                f"{folder.uri}/{key} is not Tench's: {reason}; restore it, or start under another --run-id"
-            ) from error
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            wrong = f"{'.'.join(map(str, first['loc'])) or 'all of it'}: {first['msg']}"
+            fix = "restore it, or start under another --run-id"
+            raise UnreadableRecord(f"{folder.uri}/{key} is not Tench's: {wrong}; {fix}") from error
 
 
 class Part(Record):
@@ -72,9 +79,9 @@ class Plan(Record):
 class Progress(Record):
     """`progress.json`: how far the driver was when it wrote it last, perhaps in an earlier attempt."""
 
-    rows_done: int
-    failed: int
-    total: int
+    rows_done: int = 0
+    failed: int = 0
+    total: int = 0
     images_per_second: float | None = None  # of the attempt that wrote it; 0 before its first row
     eta_s: float | None = None
     bottleneck: str | None = None

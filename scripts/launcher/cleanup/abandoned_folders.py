@@ -37,16 +37,19 @@ def find_abandoned(output_uri: str, before: datetime.datetime, run_ids: frozense
 
 
 def last_touched(folder: Folder) -> datetime.datetime | None:
-    """None for what is no run's folder, or a finished run's. A driver writes its progress every ten seconds."""
+    """None for what is no run's folder, a finished run's, or one of which that cannot be told.
+
+    A driver writes its progress every ten seconds.
+    """
     if folder.head(RunPaths.success):
         return None
     try:
-        plan = load_plan(folder)
-    except UnreadableRecord:  # another program's plan.json
+        plan, progress = load_plan(folder), load_progress(folder)
+    except UnreadableRecord:  # another program's plan.json, or a damaged one
         return None
     if plan is None:
         return None
-    times = [parse_time(plan.created), parse_time(_progress_updated(folder))]
+    times = [parse_time(plan.created), parse_time(progress.updated if progress else None)]
     return max((each for each in times if each), default=None)
 
 
@@ -60,11 +63,3 @@ def delete_folder(found: Abandoned) -> bool:
         list(threads.map(folder.delete, keys))
     folder.delete(RunPaths.plan)
     return True
-
-
-def _progress_updated(folder: Folder) -> str | None:
-    try:
-        progress = load_progress(folder)
-    except UnreadableRecord:
-        return None
-    return progress.updated if progress else None

@@ -74,7 +74,7 @@ def test_a_record_cannot_be_changed(record):
 @pytest.mark.parametrize(
     ("load", "name"), [(load_plan, "plan.json"), (load_success, "_SUCCESS"), (load_progress, "progress.json")]
 )
-@pytest.mark.parametrize("data", [b"", b'{"rows"', b"[]", b'{"rows": "many"}', b"\xff\xfe"])
+@pytest.mark.parametrize("data", [b"", b'{"rows"', b"[]", b'{"rows": "many", "total": "many"}', b"\xff\xfe"])
 def test_a_damaged_object_is_named_with_a_fix_in_one_line(tmp_path, load, name, data):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(UnreadableRecord) as caught:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -198,7 +199,7 @@ def test_ctrl_c_ends_at_once_with_130_however_dead_the_network_and_the_same_call
 
 def test_what_is_not_as_it_was_committed_is_refused_before_a_byte_is_read(s3, flaky, tmp_path):
     uri = run_in(s3)
-    s3.put(key_of(uri, PREDICTIONS[1]), s3.get(key_of(uri, PREDICTIONS[2])))
+    s3.put(key_of(uri, PREDICTIONS[1]), s3.get(key_of(uri, PREDICTIONS[2]))[:-1])
     s3.delete(key_of(uri, PREDICTIONS[3]))
     s3.put(key_of(uri, "predictions/more.parquet"), b"")
     asked = flaky.requests["GET"]
@@ -265,14 +266,31 @@ class Meddler(FlakyProxy):
 
 
 CHANGED = r"1 file changed while the run was collected, predictions/shard-00000\.parquet"
+UNREADABLE = r"shard-00000\.parquet cannot be read .*; collect the run again"
+OTHER_BYTES = r"predictions/shard-00000\.parquet was changed: its bytes are not the committed ones"
+
+
+def forget_digests(s3, uri):
+    """As older versions left a run."""
+    success = json.loads(s3.get(key_of(uri, "_SUCCESS")))
+    for file in success["files"]:
+        del file["sha256"]
+    s3.put(key_of(uri, "_SUCCESS"), json.dumps(success).encode())
 
 
 @pytest.mark.parametrize(
-    ("form", "message"),
-    [(Form(), CHANGED), (Form(merge=1), rf"{CHANGED}|shard-00000\.parquet cannot be read .*; collect the run again")],
+    ("form", "has_digests", "message"),
+    [
+        (Form(), True, OTHER_BYTES),
+        (Form(), False, CHANGED),
+        (Form(merge=1), True, OTHER_BYTES),
+        (Form(merge=1), False, rf"{CHANGED}|{UNREADABLE}"),
+    ],
 )
-def test_a_file_that_changes_while_it_is_collected_is_noticed(s3, tmp_path, monkeypatch, form, message):
+def test_a_file_that_changes_while_it_is_collected_is_noticed(s3, tmp_path, monkeypatch, form, has_digests, message):
     uri = run_in(s3)
+    if not has_digests:
+        forget_digests(s3, uri)
     damaged = bytearray(s3.get(key_of(uri, PREDICTIONS[0])))
     damaged[20] ^= 1  # as long as it was, with as many rows
     proxy = Meddler(s3.endpoint)
@@ -282,6 +300,17 @@ def test_a_file_that_changes_while_it_is_collected_is_noticed(s3, tmp_path, monk
         bring(uri, tmp_path / "here", form)
     assert "_SUCCESS" not in visible(tmp_path / "here")
     proxy.stop()
+
+
+def test_a_copied_run_is_collected_and_one_with_other_bytes_is_not(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    assert bring(copy, tmp_path / "here").rows == IMAGES
+    damaged = bytearray((copy / PREDICTIONS[0]).read_bytes())
+    damaged[20] ^= 1
+    (copy / PREDICTIONS[0]).write_bytes(damaged)
+    with pytest.raises(RunFailed, match=OTHER_BYTES):
+        bring(copy, tmp_path / "again")
+    assert "_SUCCESS" not in visible(tmp_path / "again")
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

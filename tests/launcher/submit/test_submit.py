@@ -342,13 +342,21 @@ def test_abandoned_is_planned_and_unfinished_and_untouched_and_of_no_rayjob(tmp_
     a_folder(tmp_path, "touched", updated="2026-07-01T00:00:00+00:00")
     a_folder(tmp_path, "new", created="2026-07-01T00:00:00+00:00")
     a_folder(tmp_path, "queued")
+    (a_folder(tmp_path, "damaged") / "progress.json").write_bytes(b'{"updated": "2026-07')
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     (found,) = find_abandoned(str(tmp_path), BEFORE, frozenset({"queued"}))
     assert (found.run_id, found.objects) == ("abandoned", 3)
     assert found.touched.month == 2
     assert delete_folder(found)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["complete", "mine", "new", "queued", "touched"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "complete",
+        "damaged",
+        "mine",
+        "new",
+        "queued",
+        "touched",
+    ]
 
 
 def test_a_folder_that_is_touched_meanwhile_stays(tmp_path):

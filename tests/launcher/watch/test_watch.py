@@ -26,7 +26,7 @@ from tench.launcher.watch.pod_states import count_states, reasons_of
 from tench.launcher.watch.run_folder import RunFolder
 from tench.launcher.watch.screen import Screen, list_table, picture
 from tench.launcher.watch.snapshot import Snapshots
-from tench.launcher.watch.status import Phase, Reason
+from tench.launcher.watch.status import Phase, Reason, progress_words
 
 # The command that looks more often.
 HURRIED = [
@@ -124,7 +124,8 @@ def write_progress(runs, rows_done=120, updated=0.0, **more):
 
 
 def write_success(runs):
-    document = {"rows": 400, "failed": 3, "finished": "2026-11-21T22:00:00+00:00"}
+    document = {"run_id": "pets-3f2a9c1e", "rows": 400, "failed": 3, "files": [], "seconds": 9.5}
+    document |= {"finished": "2026-11-21T22:00:00+00:00"}
     (runs / "pets-3f2a9c1e" / "_SUCCESS").write_text(json.dumps(document))
 
 
@@ -307,9 +308,9 @@ def full(kube, document):
 def test_progress_is_read_from_the_runs_folder_and_a_rate_only_from_this_attempt(kube, runs):
     write_progress(runs)
     status = full(kube, running(output_uri=runs))
-    assert status.progress.words() == "120 of 400 images, 3 failed, 60 images/s, 4.7 s left"
+    assert progress_words(status.progress) == "120 of 400 images, 3 failed, 60 images/s, 4.7 s left"
     write_progress(runs, updated=3600)
-    assert full(kube, running(output_uri=runs)).progress.words() == "120 of 400 images, 3 failed"
+    assert progress_words(full(kube, running(output_uri=runs)).progress) == "120 of 400 images, 3 failed"
 
 
 def workload(name, created, queue="team", priority=0, kind="QuotaReserved", status="False", message="", uid="x"):
