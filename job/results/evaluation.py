@@ -51,7 +51,8 @@ class Evaluation:
 
     @property
     def failed_by_kind(self) -> dict[str, int]:
-        return dict(self._failed.most_common())
+        """The most frequent first, equals by name."""
+        return dict(sorted(self._failed.items(), key=lambda item: (-item[1], item[0])))
 
     def metrics(self) -> Metrics | None:
         """The figures; None before any row was added.

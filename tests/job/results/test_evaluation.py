@@ -223,3 +223,11 @@ def test_without_expected_labels_the_summary_says_what_was_predicted() -> None:
 def test_errors_are_counted_by_what_stands_before_the_colon() -> None:
     errors = pa.array(["missing: a: b", None, "missing: c", "crashed: decoding"], pa.string())
     assert failed_by_kind(errors) == {"missing": 2, "crashed": 1}
+
+
+@pytest.mark.parametrize("kinds", [["missing", "empty"], ["empty", "missing"]])
+def test_kinds_that_are_equally_frequent_are_in_the_order_of_their_names(kinds: list[str]) -> None:
+    evaluation = Evaluation()
+    for kind in [*kinds, "truncated", "truncated"]:
+        evaluation.add(classifications([Row(None, [], f"{kind}: why")]))
+    assert list(evaluation.failed_by_kind.items()) == [("truncated", 2), ("empty", 1), ("missing", 1)]
