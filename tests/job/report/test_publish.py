@@ -1,0 +1,151 @@
+"""Publishing: the page of a real run, with each picture read once more, and no run that fails for want of a page."""
+
+import datetime
+import html
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from colours import write_images
+from run_specs import make_spec, run_here
+
+from job.plan.manifest import Manifest
+from job.plan.plan import run_paths, versions
+from job.plan.records import load_plan
+from job.report.gallery import thumbnail
+from job.report.publish import Attempt, publish_report, thumbnails
+from job.report.report import Report
+from job.results.run_listing import committed_shards
+from job.results.run_summary import RunSummary
+from job.spec.limits import Limits
+from job.stages.images import decode
+from job.stores.storage import open_folder
+
+BAD = {"blue/bad.png": b"no image", "red/cut.png": b"\x89PNG\r\n\x1a\n"}
+
+
+class Finished:
+    """A run whose every shard is committed, as the driver has it before it writes the page."""
+
+    def __init__(self, spec):
+        self.spec, paths = spec, run_paths(spec)
+        self.folder = open_folder(paths.uri)
+        plan = load_plan(self.folder)
+        self.manifest = Manifest(paths, plan.parts)
+        self.report = Report(spec.model.task, spec.report.samples, plan.run_id)
+        self.summary = RunSummary(spec, plan, self.folder, self.report.add)
+        self.summary.add_committed(committed_shards(self.folder, paths, plan))
+        self.page = Path(paths.uri, "report.html")
+
+    def publish(self, **attempt):
+        started = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=61)
+        attempt = Attempt("local", 3, started, **attempt)
+        publish_report(self.report, self.spec, self.manifest, self.summary, attempt)
+
+    def pictures(self):
+        return thumbnails(self.spec, self.manifest, self.report.picks())
+
+    @property
+    def words(self):
+        """The page's text."""
+        body = self.page.read_text().partition("<body>")[2]
+        return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+def make_run_spec(folder, max_fraction):
+    return make_spec(folder, rows_per_file=6, report={"samples": 5}, errors={"max_fraction": max_fraction})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """22 images in four shards, two of them bad."""
+    folder = tmp_path_factory.mktemp("run")
+    write_images(folder / "images", count=20)
+    for name, data in BAD.items():
+        (folder / "images" / name).write_bytes(data)
+    run_here(make_run_spec(folder, max_fraction=0.5))
+    return folder
+
+
+@pytest.fixture
+def finished(folder):
+    finished = Finished(make_run_spec(folder, max_fraction=0.5))
+    finished.page.unlink(missing_ok=True)
+    return finished
+
+
+@pytest.fixture(params=["gone", "no image"])
+def spoilt(finished, request):
+    """A picked image that was changed since."""
+    pick = finished.report.picks()[2]
+    path = Path(pick.uri)
+    data = path.read_bytes()
+    path.unlink() if request.param == "gone" else path.write_bytes(BAD["blue/bad.png"])
+    yield pick
+    path.write_bytes(data)
+
+
+def test_each_picture_is_of_the_image_of_its_row(finished):
+    picks = finished.report.picks()
+    assert len({pick.shard for pick in picks}) > 1
+    limits = Limits.of(finished.spec.errors)
+    wanted = {pick.key: thumbnail(decode(Path(pick.uri).read_bytes(), limits)) for pick in picks}
+    assert finished.pictures() == wanted
+    some = picks[1::3]
+    assert thumbnails(finished.spec, finished.manifest, some) == {pick.key: wanted[pick.key] for pick in some}
+
+
+def test_the_page_shows_the_pictures(finished):
+    finished.publish()
+    page = finished.page.read_text()
+    assert page.count("data:image/webp;base64,") >= len(finished.report.picks()) > 5
+    assert "picture not fetched" not in page
+
+
+def test_an_image_that_cannot_be_read_again_has_no_picture(finished, spoilt):
+    assert finished.pictures().keys() == {pick.key for pick in finished.report.picks()} - {spoilt.key}
+    finished.publish()
+    assert "picture not fetched" in finished.words
+    assert "data:image/webp;base64," in finished.page.read_text()
+
+
+def test_the_page_has_the_figures_of_the_run(finished):
+    finished.publish(images_per_second=432.1, bottleneck="decode (it is)", device="cpu", precision="float32")
+    words = finished.words
+    spec, uri = finished.spec, finished.folder.uri
+    said = [run_paths(spec).run_id, spec.name, spec.model.name, spec.source.uri, uri, "432", "decode (it is)"]
+    said += [
+        "Images 22",
+        "Failed 2 9.1 % of the images",
+        "top-1",
+        "1 h 01 min",
+        "local",
+        "3 replicas",
+        "cpu",
+        "float32",
+    ]
+    assert [text for text in said if text not in words] == []
+    assert [version for version in versions().values() if version not in words] == []
+    assert '"rows_per_file": 6' in words
+    assert "The run failed" not in words
+
+
+def test_an_attempt_that_had_nothing_to_do_has_no_rate(finished):
+    finished.publish()
+    assert "Images a second" not in finished.words
+
+
+def test_the_page_of_a_failed_run_says_why(folder):
+    finished = Finished(make_run_spec(folder, max_fraction=0.05))
+    finished.publish()
+    assert f"The run failed. {finished.summary.problem()}" in finished.words
+    assert "2 of 22 images failed" in finished.words
+
+
+def test_a_store_that_refuses_the_page_is_logged(finished, caplog):
+    finished.page.mkdir()
+    finished.publish()
+    finished.page.rmdir()
+    (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert said.getMessage() == f"the report is not written: {finished.page}: Is a directory"
