@@ -10,7 +10,7 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from job.errors import ImageError, StoreError
+from job.errors import ImageError, TenchError
 from job.plan.manifest import Manifest
 from job.plan.paths import RunPaths
 from job.plan.plan import versions
@@ -45,7 +45,7 @@ class Attempt:
 
 
 def publish_report(report: Report, spec: JobSpec, manifest: Manifest, summary: RunSummary, attempt: Attempt) -> None:
-    """Writes `report.html`. A store that refuses it is logged: the rows are committed, and the run has ended."""
+    """Writes `report.html`. What a store refuses for it is logged: the rows are committed, and the run has ended."""
     finished, problem = datetime.datetime.now(datetime.UTC), summary.problem()
     figures = RunFigures(
         run_id=manifest.paths.run_id,
@@ -70,10 +70,10 @@ def publish_report(report: Report, spec: JobSpec, manifest: Manifest, summary: R
         problem=None if problem is None else str(problem),
         spec=json.dumps(spec.model_dump(mode="json"), indent=1, ensure_ascii=False),
     )
-    page = report.render(figures, thumbnails(spec, manifest, report.sampled()))
     try:
+        page = report.render(figures, thumbnails(spec, manifest, report.sampled()))
         summary.folder.put(RunPaths.report, page.encode())
-    except StoreError as error:
+    except (TenchError, FileNotFoundError) as error:
         log.warning("the report is not written: %s", error)
 
 

@@ -44,7 +44,7 @@ class Finished:
         publish_report(self.report, self.spec, self.manifest, self.summary, attempt)
 
     def pictures(self):
-        return thumbnails(self.spec, self.manifest, self.report.picks())
+        return thumbnails(self.spec, self.manifest, self.report.sampled())
 
     @property
     def words(self):
@@ -78,7 +78,7 @@ def finished(folder):
 @pytest.fixture(params=["gone", "no image"])
 def spoilt(finished, request):
     """A picked image that was changed since."""
-    pick = finished.report.picks()[2]
+    pick = finished.report.sampled()[2]
     path = Path(pick.uri)
     data = path.read_bytes()
     path.unlink() if request.param == "gone" else path.write_bytes(BAD["blue/bad.png"])
@@ -87,7 +87,7 @@ def spoilt(finished, request):
 
 
 def test_each_picture_is_of_the_image_of_its_row(finished):
-    picks = finished.report.picks()
+    picks = finished.report.sampled()
     assert len({pick.shard for pick in picks}) > 1
     limits = Limits.of(finished.spec.errors)
     wanted = {pick.key: thumbnail(decode(Path(pick.uri).read_bytes(), limits)) for pick in picks}
@@ -99,12 +99,12 @@ def test_each_picture_is_of_the_image_of_its_row(finished):
 def test_the_page_shows_the_pictures(finished):
     finished.publish()
     page = finished.page.read_text()
-    assert page.count("data:image/webp;base64,") >= len(finished.report.picks()) > 5
+    assert page.count("data:image/webp;base64,") >= len(finished.report.sampled()) > 5
     assert "picture not fetched" not in page
 
 
 def test_an_image_that_cannot_be_read_again_has_no_picture(finished, spoilt):
-    assert finished.pictures().keys() == {pick.key for pick in finished.report.picks()} - {spoilt.key}
+    assert finished.pictures().keys() == {pick.key for pick in finished.report.sampled()} - {spoilt.key}
     finished.publish()
     assert "picture not fetched" in finished.words
     assert "data:image/webp;base64," in finished.page.read_text()
@@ -149,3 +149,17 @@ def test_a_store_that_refuses_the_page_is_logged(finished, caplog):
     finished.page.rmdir()
     (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert said.getMessage() == f"the report is not written: {finished.page}: Is a directory"
+
+
+@pytest.mark.parametrize("state", ["gone", "refused"])
+def test_a_manifest_that_cannot_be_read_again_is_logged(finished, caplog, state):
+    manifest = Path(finished.folder.uri, finished.manifest.paths.manifest(0))
+    aside = manifest.rename(manifest.with_suffix(".aside"))
+    if state == "refused":
+        manifest.mkdir()
+    try:
+        finished.publish()
+    finally:
+        aside.replace(manifest) if state == "gone" else (manifest.rmdir(), aside.rename(manifest))
+    (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert said.getMessage().startswith(f"the report is not written: {manifest}: ")
