@@ -77,23 +77,23 @@ def finished(folder):
 
 @pytest.fixture(params=["gone", "no image"])
 def spoilt(finished, request):
-    """A picked image that was changed since."""
-    pick = finished.report.sampled()[2]
-    path = Path(pick.uri)
+    """A sampled image that was changed since."""
+    sample = finished.report.sampled()[2]
+    path = Path(sample.uri)
     data = path.read_bytes()
     path.unlink() if request.param == "gone" else path.write_bytes(BAD["blue/bad.png"])
-    yield pick
+    yield sample
     path.write_bytes(data)
 
 
 def test_each_picture_is_of_the_image_of_its_row(finished):
-    picks = finished.report.sampled()
-    assert len({pick.shard for pick in picks}) > 1
+    sampled = finished.report.sampled()
+    assert len({sample.shard for sample in sampled}) > 1
     limits = Limits.of(finished.spec.errors)
-    wanted = {pick.key: thumbnail(decode(Path(pick.uri).read_bytes(), limits)) for pick in picks}
+    wanted = {sample.key: thumbnail(decode(Path(sample.uri).read_bytes(), limits)) for sample in sampled}
     assert finished.pictures() == wanted
-    some = picks[1::3]
-    assert thumbnails(finished.spec, finished.manifest, some) == {pick.key: wanted[pick.key] for pick in some}
+    some = sampled[1::3]
+    assert thumbnails(finished.spec, finished.manifest, some) == {sample.key: wanted[sample.key] for sample in some}
 
 
 def test_the_page_shows_the_pictures(finished):
@@ -104,7 +104,7 @@ def test_the_page_shows_the_pictures(finished):
 
 
 def test_an_image_that_cannot_be_read_again_has_no_picture(finished, spoilt):
-    assert finished.pictures().keys() == {pick.key for pick in finished.report.sampled()} - {spoilt.key}
+    assert finished.pictures().keys() == {sample.key for sample in finished.report.sampled()} - {spoilt.key}
     finished.publish()
     assert "picture not fetched" in finished.words
     assert "data:image/webp;base64," in finished.page.read_text()
