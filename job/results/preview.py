@@ -56,7 +56,7 @@ def preview(spec: JobSpec, run_id: str | None) -> Preview:
         images=listing.images,
         bytes=listing.bytes,
         shards=-(-listing.images // spec.output.rows_per_file),
-        sample_uris=listing.sample[:SAMPLE_URIS],
+        sample_uris=listing.sample_uris,
         classes=dict(sorted(listing.classes.items())),
         without_label=listing.without_label,
         replicas=spec.compute.concurrency,
@@ -83,13 +83,19 @@ class Listing:
         self.bytes: int | None = 0
         self.classes: Counter[str] = Counter()
         self.without_label = 0
-        self.sample: list[str] = []
+        self._sample: list[str] = []
         self._stride = 1
         for table in tables:
             self._add(table)
 
+    @property
+    def sample_uris(self) -> list[str]:
+        """At most `SAMPLE_URIS`, spread over the listing."""
+        count = min(SAMPLE_URIS, len(self._sample))
+        return [self._sample[place * len(self._sample) // count] for place in range(count)]
+
     def _add(self, table: pa.Table) -> None:
-        self._sample(table["uri"])
+        self._add_to_sample(table["uri"])
         self.images += table.num_rows
         self.bytes = add_sizes(self.bytes, table)
         self.without_label += table["expected"].null_count
@@ -97,10 +103,10 @@ class Listing:
             if each["values"] in self.classes or len(self.classes) < MAX_CLASSES:
                 self.classes[each["values"]] += each["counts"]
 
-    def _sample(self, uris: pa.ChunkedArray) -> None:
+    def _add_to_sample(self, uris: pa.ChunkedArray) -> None:
         """Every `stride`-th URI of the whole listing; the stride doubles when there are too many."""
         first = -self.images % self._stride
-        self.sample += [uris[index].as_py() for index in range(first, len(uris), self._stride)]
-        while len(self.sample) >= 2 * SAMPLE_URIS:
-            self.sample = self.sample[::2]
+        self._sample += [uris[index].as_py() for index in range(first, len(uris), self._stride)]
+        while len(self._sample) >= 2 * SAMPLE_URIS:
+            self._sample = self._sample[::2]
             self._stride *= 2

@@ -1,6 +1,7 @@
 """The preview: what a run would do, counted in one pass over the listing, and what an earlier attempt has left."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -13,7 +14,7 @@ from job.errors import PlanChanged, SourceError
 from job.plan.freeze import freeze
 from job.plan.plan import run_paths
 from job.results import preview as previewing
-from job.results.preview import Listing, preview
+from job.results.preview import SAMPLE_URIS, Listing, preview
 from job.results.run_summary import RunSummary
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
@@ -107,6 +108,18 @@ def test_a_source_without_images_is_refused(tmp_path):
     (tmp_path / "images").mkdir()
     with pytest.raises(SourceError, match="there is nothing at"):
         preview(make_spec(tmp_path), None)
+
+
+@given(cuts=st.lists(st.integers(0, 60), max_size=12))
+def test_sample_uris_are_spread_over_the_listing_however_it_is_cut(cuts):
+    images = sum(cuts)
+    found = Listing(make_tables(cuts, [1] * images, [None] * images)).sample_uris
+    assert found == Listing(make_tables([images], [1] * images, [None] * images)).sample_uris
+    places = [int(uri) for uri in found]
+    assert len(places) == min(SAMPLE_URIS, images)
+    assert places[:1] == [0][:images]
+    gaps = [after - before for before, after in pairwise([*places, images])]
+    assert all(1 <= gap <= max(1, 0.4 * images) for gap in gaps)
 
 
 @given(
