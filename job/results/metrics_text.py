@@ -22,8 +22,10 @@ def _figures(metrics: Metrics) -> Iterator[str]:
         yield f"{counted(metrics.boxes, 'box')}{_most_common(metrics.per_predicted_class)}; {without} without a box"
     elif metrics.top1 is not None:
         yield from _accuracy(metrics, metrics.top1)
-    else:
+    elif metrics.per_predicted_class:
         yield f"most predicted{_most_common(metrics.per_predicted_class)}"
+    else:
+        yield "nothing was predicted"
 
 
 def _accuracy(metrics: Metrics, top1: float) -> Iterator[str]:

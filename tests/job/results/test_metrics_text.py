@@ -52,6 +52,10 @@ def test_the_five_most_predicted_classes_are_named():
     ]
 
 
+def test_a_run_that_predicted_nothing_says_so():
+    assert metrics_lines(make_metrics(predicted_per_class={}, evaluated=0)) == ["nothing was predicted"]
+
+
 def test_boxes_are_counted_with_the_images_that_have_none():
     assert metrics_lines(make_metrics(boxes=0, images_without_box=100, boxes_per_class={})) == [
         "0 boxes; 100 images without a box"
