@@ -43,6 +43,7 @@ server.start()
 endpoint = "http://{}:{}".format(*server.get_host_and_port())
 account = {"aws_access_key_id": "k", "aws_secret_access_key": "s", "region_name": "us-east-1"}
 client = boto3.client("s3", endpoint_url=endpoint, **account)
+config = {"endpoint": endpoint, "access_key_id": "k", "secret_access_key": "s", "region": "us-east-1"}
 
 
 def listed(store):
@@ -62,7 +63,7 @@ for case, odd in {"plain": "scans/2.jpg", "tab": "scans/2\t.jpg", "double slash"
     for key in ("scans/1.jpg", odd, "scans/3.jpg"):
         client.put_object(Bucket=bucket, Key=key, Body=b"image")
     by_boto3 = client.list_objects_v2(Bucket=bucket)["KeyCount"]
-    seen[case] = listed(S3Store(bucket, endpoint=endpoint, client_options={"allow_http": True}, **account))
+    seen[case] = listed(S3Store(bucket, config=config, client_options={"allow_http": True}))
     print(f"{case:<15} boto3: {by_boto3} keys   obstore: {seen[case][0]} keys{seen[case][1]}")
     if by_boto3 != 3:
         sys.exit("changed: boto3 or the server no longer lists all three keys")
