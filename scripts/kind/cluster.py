@@ -9,15 +9,12 @@ from pathlib import Path
 from scripts.kind.commands import output, run, side_by_side, step, succeeds
 from scripts.kind.data import draw, upload
 from scripts.kind.image import build, load, load_other, weigh
+from scripts.kind.operators import KUBERAY_NAMESPACE, KUEUE_NAMESPACE, await_rollout, install_operators
 from scripts.kind.settings import (
     ACCESS_KEY,
     BUILD,
     CLUSTER,
     KUBECONFIG,
-    KUBERAY_MANIFEST,
-    KUBERAY_OPERATOR_IMAGE,
-    KUEUE_IMAGE,
-    KUEUE_MANIFEST,
     NODE,
     NODE_IMAGE,
     OBJECT_STORE_IMAGE,
@@ -27,9 +24,7 @@ from scripts.kind.settings import (
     TEST_LABEL,
 )
 
-OPERATOR_NAMESPACE = "default"  # so has KubeRay's own config/default
-KUEUE_NAMESPACE = "kueue-system"
-NAMESPACES = (OPERATOR_NAMESPACE, KUEUE_NAMESPACE, OBJECT_STORE_NAMESPACE)
+NAMESPACES = (KUBERAY_NAMESPACE, KUEUE_NAMESPACE, OBJECT_STORE_NAMESPACE)
 FAKE_GPUS = 4
 API_PATIENCE_S = 60.0
 
@@ -105,27 +100,11 @@ def _port(port: int) -> dict[str, object]:
 
 def _install() -> None:
     with step("KubeRay and Kueue"):
-        _install_operators()
+        install_operators()
     with step("the object store"):
         _install_object_store()
     with step("uploading the demo"):
         upload(store_endpoint())
-
-
-def _install_operators() -> None:
-    for image, manifest in ((KUBERAY_OPERATOR_IMAGE, KUBERAY_MANIFEST), (KUEUE_IMAGE, KUEUE_MANIFEST)):
-        load_other(image)
-        kind = "--filename" if manifest.endswith((".yaml", ".yml")) else "--kustomize"
-        # The CRDs are larger than the annotation that a client-side apply keeps them in.
-        run("kubectl", "apply", "--server-side", kind, manifest)
-    # A node of two cores has room for little beside what Kubernetes asks for, and KubeRay for each worker's start.
-    kueue = ("--namespace", KUEUE_NAMESPACE, "deployment/kueue-controller-manager")
-    run("kubectl", "set", "resources", *kueue, "--requests=cpu=50m")
-    run("kubectl", "scale", "--namespace", "kube-system", "deployment/coredns", "--replicas=1")
-    _await_rollout(OPERATOR_NAMESPACE, "kuberay-operator")
-    _await_rollout(KUEUE_NAMESPACE, "kueue-controller-manager")
-    # Nobody here asks it, and a namespace cannot go while an API of the cluster does not answer.
-    run("kubectl", "delete", "apiservices", "--selector", "app.kubernetes.io/name=kueue", "--ignore-not-found")
 
 
 def _install_object_store() -> None:
@@ -139,8 +118,4 @@ def _install_object_store() -> None:
         "secret_key": SECRET_KEY,
     }
     run("kubectl", "apply", "--filename", "-", stdin=string.Template(text).substitute(values))
-    _await_rollout(OBJECT_STORE_NAMESPACE, "store")
-
-
-def _await_rollout(namespace: str, deployment: str) -> None:
-    run("kubectl", "rollout", "status", "--namespace", namespace, "--timeout=180s", f"deployment/{deployment}")
+    await_rollout(OBJECT_STORE_NAMESPACE, "store")

@@ -46,6 +46,7 @@ def output(*command: str) -> str:
 
 
 def succeeds(*command: str) -> bool:
+    check_going_on()
     return subprocess.run(command, env=environment(), capture_output=True).returncode == 0
 
 

@@ -26,7 +26,8 @@ def draw() -> None:
 
 
 def upload(endpoint: str) -> None:
-    """Uploads what an earlier call has not, or has of other files. Raises RunFailed where the store does not answer."""
+    """Uploads all files unless the store has them; those of an earlier call go first. Raises RunFailed where the store
+    does not answer."""
     session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name="us-east-1")
     client = session.client("s3", endpoint_url=endpoint)
     if BUCKET not in _buckets(client):
@@ -44,9 +45,19 @@ def upload(endpoint: str) -> None:
     def put(item: tuple[str, bytes]) -> None:
         client.put_object(Bucket=BUCKET, Key=item[0], Body=item[1])
 
-    with ThreadPoolExecutor(10) as uploads:  # as many connections as boto3 keeps
-        list(uploads.map(put, files.items()))
+    def delete(key: str) -> None:
+        client.delete_object(Bucket=BUCKET, Key=key)
+
+    with ThreadPoolExecutor(10) as calls:  # as many connections as boto3 keeps
+        for folder in ("uploaded", *FOLDERS):  # first what says that the others are whole
+            list(calls.map(delete, _keys(client, f"{folder}/")))
+        list(calls.map(put, files.items()))
     client.put_object(Bucket=BUCKET, Key=done, Body=b"")
+
+
+def _keys(client: Any, prefix: str) -> list[str]:
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return [found["Key"] for page in pages for found in page.get("Contents", ())]
 
 
 def _buckets(client: Any) -> list[str]:
