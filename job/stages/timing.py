@@ -1,7 +1,7 @@
 """What the stages spent, carried beside the rows: one column, JSON in a table's first row, null below.
 
-A column because Ray Data keeps columns; of schema metadata it keeps the first block's where it joins several. The driver
-takes it off before rows are committed.
+A column because Ray Data keeps columns; of schema metadata it keeps the first block's where it joins several. The
+driver takes it off before rows are committed.
 """
 
 import json
