@@ -21,8 +21,13 @@ def test_it_runs_as_nobody_s_root():
 
 def test_the_job_is_installed_and_the_launcher_is_not():
     assert inside("python", "-m", "job").stderr == "tench: python -m job takes SPEC and perhaps RUN_ID (got [])\n"
-    for absent in ("scripts", "kubernetes"):
+    for absent in ("scripts", "kubernetes", "tench.launcher"):
         assert f"No module named '{absent}'" in inside("python", "-c", f"import {absent}").stderr
+
+
+def test_a_model_s_module_finds_what_it_is_written_with():
+    for line in ("from tench import Recipe, ShortestEdge", "from job.recipe import Recipe"):
+        assert inside("python", "-c", line).returncode == 0
 
 
 def test_ray_torch_and_what_kuberay_s_probes_call_are_there():
