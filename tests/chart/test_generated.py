@@ -10,7 +10,10 @@ from chart.helm import CHART, Object
 
 from job.errors import UsageError
 from scripts.generate import GENERATED
-from scripts.generate_chart import BEGIN, END, chart_readme, documented_values
+from scripts.generate_chart import chart_readme, documented_values
+from scripts.generated_table import markers
+
+BEGIN, END = markers("values")
 
 VALUES_YAML = (CHART / "values.yaml").read_text(encoding="utf-8")
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
