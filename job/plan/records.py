@@ -130,8 +130,9 @@ class Metrics(Record):
     @model_validator(mode="before")
     @classmethod
     def _read_top_k(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "top_k" not in data and data.get("k") is not None:
-            return {**data, "top_k": data.get(f"top{data['k']}") if data["k"] > 1 else None}
+        k = data.get("k") if isinstance(data, dict) else None
+        if isinstance(k, int) and "top_k" not in data:
+            return {**data, "top_k": data.get(f"top{k}") if k > 1 else None}
         return data
 
     @model_serializer(mode="wrap")

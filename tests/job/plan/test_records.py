@@ -86,6 +86,14 @@ def test_a_damaged_object_is_named_with_a_fix_in_one_line(tmp_path, load, name, 
     assert load(open_folder(str(tmp_path / "elsewhere"))) is None
 
 
+@pytest.mark.parametrize("k", ["five", [5], {"five": 5}])
+def test_a_k_that_is_no_number_is_named_as_well(tmp_path, k):
+    found = {**OLD_SUCCESS, "metrics": {**OLD_SUCCESS["metrics"], "k": k}}
+    (tmp_path / "_SUCCESS").write_text(json.dumps(found))
+    with pytest.raises(UnreadableRecord, match="metrics.k: Input should be a valid integer"):
+        load_success(open_folder(str(tmp_path)))
+
+
 def test_the_files_of_a_run_keep_their_digest():
     file = CommittedFile(file="predictions/shard-00000.parquet", rows=1, bytes=2, etag="e", sha256="ab")
     success = Success(run_id="r", rows=1, failed=0, files=(file,), seconds=1, finished="2026-11-01T12:00:00+00:00")
