@@ -1,4 +1,4 @@
-"""Which files a URI means: one file, a folder of them, a glob, or a numbered range. Used by Parquet and webdataset."""
+"""Which files a URI means: one file, a folder of them, a glob, or a numbered range."""
 
 import os
 import re
@@ -14,7 +14,7 @@ _GLOB = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 @dataclass(frozen=True)
-class Container:
+class ContainerFile:
     """One file that holds many images."""
 
     folder: Folder
@@ -27,7 +27,7 @@ class Container:
         return f"{self.folder.uri.removesuffix('/')}/{self.key}"
 
 
-def find_containers(uri: str, suffixes: tuple[str, ...]) -> list[Container]:
+def find_containers(uri: str, suffixes: tuple[str, ...]) -> list[ContainerFile]:
     """The files that `uri` means, in the order of their keys (of the numbers, for a range).
 
     A folder means every file below it with one of the suffixes. `*` and `?` match within a name, `**` any folders.
@@ -65,13 +65,13 @@ def reopen(uri: str, etag: str | None) -> tuple[Folder, str, int | None]:
     return folder, key, entry.size
 
 
-def _named(uri: str) -> Container:
+def _named(uri: str) -> ContainerFile:
     root, key = split_uri(uri.rstrip("/"))
     folder = open_folder(root)
     entry = folder.head(key) if key else None
     if entry is None:
         raise SourceError(f"source.uri: there is nothing at {uri}")
-    return Container(folder, key, entry.size, entry.etag)
+    return ContainerFile(folder, key, entry.size, entry.etag)
 
 
 def _numbered(uri: str) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _numbered(uri: str) -> Iterator[str]:
         yield from _numbered(f"{uri[: numbers.start()]}{number:0{len(first)}d}{uri[numbers.end() :]}")
 
 
-def _matching(uri: str) -> list[Container]:
+def _matching(uri: str) -> list[ContainerFile]:
     literal = uri[: _WILDCARD.search(uri).start()]  # type: ignore[union-attr]
     root = literal[: literal.rfind("/") + 1] or "."
     tokens = re.split(r"(\*\*/|\*\*|\*|\?)", uri[len(literal[: literal.rfind("/") + 1]) :])
@@ -100,9 +100,9 @@ def _matching(uri: str) -> list[Container]:
     return found
 
 
-def _select(folder: Folder, prefix: str, pattern: re.Pattern[str]) -> tuple[list[Container], int]:
+def _select(folder: Folder, prefix: str, pattern: re.Pattern[str]) -> tuple[list[ContainerFile], int]:
     """The files whose whole key matches, and how many others there are."""
-    found: list[Container] = []
+    found: list[ContainerFile] = []
     others = 0
     for listing in folder.list(prefix):
         for row in listing.to_pylist():
@@ -111,5 +111,5 @@ def _select(folder: Folder, prefix: str, pattern: re.Pattern[str]) -> tuple[list
             if hidden or entry.size is None or pattern.fullmatch(entry.key) is None:
                 others += 1
             else:
-                found.append(Container(folder, entry.key, entry.size, entry.etag))
+                found.append(ContainerFile(folder, entry.key, entry.size, entry.etag))
     return found, others

@@ -1,4 +1,4 @@
-"""Images that are objects of their own: one URI, one read. Used by the files source and by Parquet's `uri_column`."""
+"""Images that are objects of their own: one URI, one read. What lies in buckets is read ahead."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial

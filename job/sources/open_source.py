@@ -1,8 +1,10 @@
 """Where the images come from. `open_source` picks the kind; the plan lists a source once, decoding reads from it."""
 
+from typing import assert_never
+
 from job.sources.source import Handle, Source
 from job.spec.limits import Limits
-from job.spec.spec import FilesSource, ParquetSource, SourceSpec
+from job.spec.spec import FilesSource, ParquetSource, SourceSpec, WebdatasetSource
 
 __all__ = ["Handle", "Source", "open_source"]
 
@@ -17,6 +19,8 @@ def open_source(spec: SourceSpec, limits: Limits) -> Source:
         from job.sources.parquet import ParquetReader
 
         return Source(spec, ParquetReader(spec, limits))
-    from job.sources.webdataset import WebdatasetReader
+    if isinstance(spec, WebdatasetSource):
+        from job.sources.webdataset import WebdatasetReader
 
-    return Source(spec, WebdatasetReader(spec, limits))
+        return Source(spec, WebdatasetReader(spec, limits))
+    assert_never(spec)

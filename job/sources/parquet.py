@@ -1,29 +1,24 @@
 """Rows of Parquet files that hold encoded images, or their URIs. Listing reads the columns it needs, no images."""
 
 import json
-import posixpath
-import re
 from collections.abc import Iterator, Mapping
-from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from job.errors import SourceError
-from job.sources.container_files import Container, find_containers
+from job.sources.container_files import ContainerFile, find_containers
 from job.sources.label_names import by_index, rename
 from job.sources.object_images import read_objects
 from job.sources.parquet_images import open_parquet, read_images
+from job.sources.relative_uris import resolve
 from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
 from job.spec.limits import Limits
 from job.spec.spec import ParquetSource
 from job.stores.folder import ROWS_PER_TABLE
-from job.stores.storage import split_uri
 
 _SUFFIXES = (".parquet", ".pq")
-_ABSOLUTE = r"^([A-Za-z][A-Za-z0-9+.-]*://|/)"
-_DOTTED = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 
 
 class ParquetReader:
@@ -58,7 +53,7 @@ class ParquetReader:
             return read_objects(rows["uri"].to_pylist(), rows["size"].to_pylist(), self._limits)
         return read_images(rows, self._image_column, self._limits)
 
-    def _layout(self, schema: pa.Schema, file: Container) -> pa.Schema:
+    def _layout(self, schema: pa.Schema, file: ContainerFile) -> pa.Schema:
         """The schema of the rows. Raises SourceError where a column is not there, or not of a type that will do."""
         for asked, name, is_right, wanted in (
             ("image_column", self._image_column, _holds_bytes, "bytes or {bytes, path}"),
@@ -78,7 +73,7 @@ class ParquetReader:
         offset = [] if self._image_column is None else [OFFSET_FIELD]
         return pa.schema([*ROW_FIELDS, *offset, *(schema.field(name).with_nullable(True) for name in self._spec.keep)])
 
-    def _file_rows(self, parquet: pq.ParquetFile, file: Container, layout: pa.Schema) -> Iterator[pa.Table]:
+    def _file_rows(self, parquet: pq.ParquetFile, file: ContainerFile, layout: pa.Schema) -> Iterator[pa.Table]:
         """Row group by row group, so that no more than one is held."""
         names = [self._spec.uri_column, self._label_column, *self._spec.keep]
         columns = [name for name in names if name is not None]  # Arrow reads one that is there twice once
@@ -91,7 +86,7 @@ class ParquetReader:
                 start += batch.num_rows
 
     def _to_rows(
-        self, batch: pa.RecordBatch, start: int, file: Container, classes: Mapping[str, str] | None
+        self, batch: pa.RecordBatch, start: int, file: ContainerFile, classes: Mapping[str, str] | None
     ) -> dict[str, pa.Array]:
         count = batch.num_rows
         labels = _as_text(batch.column(self._label_column)) if self._label_column else pa.nulls(count, pa.string())
@@ -99,7 +94,7 @@ class ParquetReader:
         found["size"] = pa.nulls(count, pa.int64())
         found["expected"] = labels if classes is None else rename(labels, classes)
         if self._image_column is None:
-            found["uri"] = _resolve(_as_text(batch.column(self._spec.uri_column)), file)
+            found["uri"] = resolve(_as_text(batch.column(self._spec.uri_column)), file.uri)
             found["etag"] = pa.nulls(count, pa.string())
             return found
         found["offset"] = pa.array(range(start, start + count), pa.int64())
@@ -108,7 +103,7 @@ class ParquetReader:
         return found
 
 
-def _check_same(found: pa.Schema, file: Container, layout: pa.Schema, first: Container) -> None:
+def _check_same(found: pa.Schema, file: ContainerFile, layout: pa.Schema, first: ContainerFile) -> None:
     """Raises SourceError where this file's kept columns differ from the first one's."""
     for field in found:
         other = layout.field(field.name).type
@@ -150,21 +145,3 @@ def _class_names(schema: pa.Schema, column: str | None) -> Mapping[str, str] | N
         return by_index(list(features[column]["names"]))
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _resolve(uris: pa.Array, file: Container) -> pa.Array:
-    """Relative URIs from the Parquet file's own folder; a null becomes "", which reads as a missing image."""
-    uris = pc.fill_null(uris, "")
-    if pc.all(pc.match_substring_regex(uris, _ABSOLUTE)).as_py():
-        return uris
-    absolute = partial(_absolute, folder=file.uri.rpartition("/")[0])
-    return pa.array([absolute(uri) for uri in uris.to_pylist()], pa.string())
-
-
-def _absolute(uri: str, folder: str) -> str:
-    if not uri.strip() or re.match(_ABSOLUTE, uri):
-        return uri
-    if _DOTTED.search(uri) is None:
-        return f"{folder}/{uri}"
-    root, key = split_uri(f"{folder}/{uri}")
-    return f"{root.removesuffix('/')}/{posixpath.normpath(key)}"

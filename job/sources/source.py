@@ -25,7 +25,10 @@ class Reader(Protocol):
     """One kind of source."""
 
     def rows(self) -> Iterator[pa.Table]:
-        """As `Source.list`, with labels as they stand in the source and no limit."""
+        """As `Source.list`, with labels as they stand in the source and no limit.
+
+        Raises SourceError where there is no row. A URI comes as often as the source names it.
+        """
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
         """As `Source.read`."""

@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from job.errors import SourceError
-from job.sources.container_files import Container, find_containers
+from job.sources.container_files import ContainerFile, find_containers
 from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
 from job.sources.tar import Member, read_members
 from job.sources.tar_images import read_slices
@@ -62,7 +62,7 @@ class WebdatasetReader:
     def read(self, rows: pa.Table) -> Iterator[Handle]:
         return read_slices(rows, self._limits)
 
-    def _list_at_once(self, archives: list[Container]) -> Iterator[_Shard]:
+    def _list_at_once(self, archives: list[ContainerFile]) -> Iterator[_Shard]:
         """Several archives in threads, given out in their order."""
         enough = threading.Event()
         waiting: deque[Future[_Shard]] = deque()
@@ -79,7 +79,7 @@ class WebdatasetReader:
             enough.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _list(self, archive: Container, enough: threading.Event) -> _Shard:
+    def _list(self, archive: ContainerFile, enough: threading.Event) -> _Shard:
         shard = _Shard()
         window = _WINDOW_REMOTE if archive.folder.is_remote else _WINDOW_LOCAL
         with io.BufferedReader(RangeFile(archive.folder, archive.key, archive.size), window) as buffered:
@@ -89,7 +89,7 @@ class WebdatasetReader:
                 shard.tables.append(_to_rows(archive, batch))
         return shard
 
-    def _samples(self, file: BinaryIO, archive: Container) -> Iterator[Sample]:
+    def _samples(self, file: BinaryIO, archive: ContainerFile) -> Iterator[Sample]:
         def read(member: Member) -> bytes:
             file.seek(member.offset)
             return file.read(member.size)
@@ -122,7 +122,7 @@ class WebdatasetReader:
             log.warning("%s samples %s have more images; the first of each counts", f"{counts['crowded']:,}", where)
 
 
-def _to_rows(archive: Container, samples: list[Sample]) -> pa.Table:
+def _to_rows(archive: ContainerFile, samples: list[Sample]) -> pa.Table:
     images = [cast(Member, sample.image) for sample in samples]
     names = [image.name.replace("%", "%25").replace("#", "%23") for image in images]
     columns = [

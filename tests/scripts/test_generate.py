@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from job.spec.spec import SOURCES
 from scripts import generate
 from scripts.generated_table import markers
 
@@ -91,7 +92,8 @@ def test_the_table_keeps_the_contract_s_order_and_says_which_kind_has_a_field() 
     ]
     assert "| *files:* File names" in rows["source.suffixes"]
     assert "| *parquet:* Columns carried" in rows["source.keep"]
-    assert all(f"*{kind}:*" in rows["source.label_from"] for kind in ("files", "parquet", "webdataset"))
+    assert all(f"*{kind}:*" in rows["source.label_from"] for kind in SOURCES)
+    assert all(f"`{kind}`" in rows["source.kind"] for kind in SOURCES)
     assert "| `files` | How the images are kept" in rows["source.kind"]
 
 

@@ -90,7 +90,7 @@ def test_a_damaged_object_is_named_with_a_fix_in_one_line(tmp_path, load, name, 
 def test_a_k_that_is_no_number_is_named_as_well(tmp_path, k):
     found = {**OLD_SUCCESS, "metrics": {**OLD_SUCCESS["metrics"], "k": k}}
     (tmp_path / "_SUCCESS").write_text(json.dumps(found))
-    with pytest.raises(UnreadableRecord, match="metrics.k: Input should be a valid integer"):
+    with pytest.raises(UnreadableRecord, match=r"metrics\.k: Input should be a valid integer"):
         load_success(open_folder(str(tmp_path)))
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from job.spec.problems import problems, show
+from job.spec.spec import SOURCES
 
 GOOD: dict[str, Any] = {
     "name": "x",
@@ -214,7 +215,7 @@ KEYS += ["cpu_fallback", "batch_size", "max_fraction", "max_bytes", "samples", "
     st.sampled_from(["", *GOOD]),
     st.sampled_from([*KEYS, *GOOD]),
     JUNK,
-    st.sampled_from(["files", "parquet", "webdataset"]),
+    st.sampled_from(list(SOURCES)),
 )
 def test_every_problem_is_worded_here_and_not_by_pydantic(section: str, key: str, junk: object, kind: str) -> None:
     data = copy.deepcopy(GOOD)
