@@ -1,8 +1,10 @@
 """A run's folder as an object: its plan, its progress, its predictions as Arrow tables. Made by `tench.open_run`."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
@@ -16,6 +18,7 @@ from job.results.verify import Verified, verify
 from job.stores.range_file import RangeFile
 from job.stores.storage import open_folder
 from job.terminal.spelling import did_you_mean
+from tench.launcher.collect.download import unreadable
 from tench.launcher.collect.in_order import in_order
 
 if TYPE_CHECKING:
@@ -58,14 +61,14 @@ class StoredRun:
 
         Raises RunFailed where the files are not those of `_SUCCESS`, UsageError for a column that is not there.
         """
-        tables = list(self._tables(columns))
+        tables = list(self._tables(_names(columns)))
         if not tables:
             raise RunFailed(f"{self.uri} has no predictions yet")
         return pa.concat_tables(tables)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The same, a batch of at most a file's rows at a time, for runs that do not fit into memory."""
-        for table in self._tables(columns):
+        for table in self._tables(_names(columns)):
             yield from table.to_batches()
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> "pd.DataFrame":
@@ -89,27 +92,55 @@ class StoredRun:
         where: str | None = None,
         partial: bool = False,
     ) -> "Collected":
-        """Downloads the predictions into a folder of this machine, checked, as `tench collect` does."""
+        """Downloads the predictions into a folder of this machine, checked, as `tench collect` does.
+
+        Raises RunFailed where the run does not hold what it says, UsageError for a folder or form that cannot be.
+        """
         from rich.console import Console
 
         from tench.launcher.collect.collection import collect
         from tench.launcher.collect.form import Form
 
-        return collect(self.uri, os.fspath(to), Form(format, merge, where), partial, Console(stderr=True, quiet=True))
+        return collect(self.uri, os.fsdecode(to), Form(format, merge, where), partial, Console(stderr=True, quiet=True))
 
-    def _tables(self, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+    def _tables(self, columns: list[str] | None) -> Iterator[pa.Table]:
         found = list_run(self._folder)
         if problems := found.problems():
             raise does_not_hold(self.uri, list(problems.values()))
-        files = [file for _, file in sorted(found.shards.items())]
-        return in_order(lambda file: self._read(file, columns), files, READERS)
+        files, copied = [file for _, file in sorted(found.shards.items())], found.copied
 
-    def _read(self, file: CommittedFile, columns: Sequence[str] | None) -> pa.Table:
-        parquet = pq.ParquetFile(RangeFile(self._folder, file.file, file.bytes), pre_buffer=True)
+        def read(file: CommittedFile) -> pa.Table:
+            try:
+                return self._read(file, columns, is_copy=file.file in copied)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise unreadable(f"{self.uri}/{file.file}", error) from error
+
+        return in_order(read, files, READERS)
+
+    def _read(self, file: CommittedFile, columns: list[str] | None, is_copy: bool) -> pa.Table:
+        source = self._copy(file) if is_copy else RangeFile(self._folder, file.file, file.bytes)
+        parquet = pq.ParquetFile(source, pre_buffer=True)
         names: list[str] = parquet.schema_arrow.names
         for name in columns or ():
             if name not in names:
                 hint = did_you_mean(name, names) or f"; there are {', '.join(names)}"
                 raise UsageError(f"{self.uri}: no column {name!r}{hint}")
-        table: Any = parquet.read(None if columns is None else list(columns))
-        return table.select(list(columns)) if columns else table
+        table: Any = parquet.read(columns)
+        return table.select(columns) if columns else table
+
+    def _copy(self, file: CommittedFile) -> BytesIO:
+        """Of a file that was copied, or changed, all bytes: its digest alone tells which."""
+        data = self._folder.read(file.file)
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise does_not_hold(self.uri, [f"{file.file} was changed: its bytes are not those that were committed"])
+        return BytesIO(data)
+
+
+def _names(columns: Sequence[str] | None) -> list[str] | None:
+    """The columns of a call, once, whatever it gave: an iterator is empty after its first file."""
+    if columns is None:
+        return None
+    names = [] if isinstance(columns, str) else list(columns)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"columns is {columns!r}; give a list of names, or leave it out for all of them")
+    return names

@@ -121,6 +121,19 @@ def test_a_column_that_is_not_there_is_told_with_the_nearest(run):
         run.predictions(columns=["lable"])
 
 
+@pytest.mark.parametrize("columns", ["label", [], [1]])
+def test_columns_that_are_no_list_of_names_are_refused(run, columns):
+    with pytest.raises(tench.UsageError, match="give a list of names"):
+        run.predictions(columns=columns)
+    with pytest.raises(tench.UsageError, match="give a list of names"):
+        next(run.batches(columns=columns))
+
+
+def test_columns_may_be_given_by_an_iterator(run):
+    assert run.predictions(columns=iter(["label", "uri"])).equals(run.predictions(columns=["label", "uri"]))
+    assert [batch.num_columns for batch in run.batches(columns=iter(["uri"]))] == [1, 1, 1]
+
+
 def test_a_run_is_collected(run, tmp_path):
     found = run.collect(tmp_path / "here", format="csv", merge=1)
     assert found.files == ["predictions.csv"]
@@ -157,3 +170,28 @@ def test_a_bucket_s_run_is_read_the_same(s3, folder, spec):
     assert result.uri.startswith("s3://")
     assert run.predictions(columns=["label"]).num_rows == 26
     assert run.verify().rows == 26
+
+
+def test_a_copy_is_read_by_its_digests(run, tmp_path):
+    import shutil
+
+    copy = Path(shutil.copytree(run.uri, tmp_path / "copy"))
+    assert tench.open_run(copy).predictions().equals(run.predictions())
+    shard = copy / "predictions" / "shard-00001.parquet"
+    data = shard.read_bytes()
+    shard.write_bytes(data.replace(b"parquet-cpp", b"parquet-CPP"))  # as long, and as readable
+    assert shard.read_bytes() != data
+    with pytest.raises(tench.RunFailed, match=r"shard-00001\.parquet was changed"):
+        tench.open_run(copy).predictions()
+
+
+def test_a_file_that_is_no_parquet_is_named(run, tmp_path):
+    import shutil
+
+    part = Path(shutil.copytree(run.uri, tmp_path / "part"))
+    (part / "_SUCCESS").unlink()
+    (part / "predictions" / "shard-00001.parquet").write_bytes(b"short")
+    with pytest.raises(tench.RunFailed, match=r"shard-00001\.parquet cannot be read"):
+        tench.open_run(part).predictions()
+    with pytest.raises(tench.RunFailed, match=r"shard-00001\.parquet cannot be read"):
+        list(tench.open_run(part).batches())
