@@ -134,6 +134,21 @@ def test_columns_may_be_given_by_an_iterator(run):
     assert [batch.num_columns for batch in run.batches(columns=iter(["uri"]))] == [1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"format": "xml"}, "format is 'xml'; there are parquet, csv, jsonl"),
+        ({"merge": 0}, "merge is 0"),
+        ({"merge": -1}, "merge is -1"),
+        ({"merge": 1.5}, "merge is 1.5"),
+        ({"where": 5}, "where is 5"),
+    ],
+)
+def test_a_form_that_cannot_be_is_refused(run, tmp_path, form, said):
+    with pytest.raises(tench.UsageError, match=said):
+        run.collect(tmp_path / "here", **form)
+
+
 def test_a_run_is_collected(run, tmp_path):
     found = run.collect(tmp_path / "here", format="csv", merge=1)
     assert found.files == ["predictions.csv"]

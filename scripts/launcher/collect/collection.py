@@ -51,6 +51,7 @@ def collect(uri: str, to: str | None, form: Form, partial: bool, console: Consol
     where the destination or the form is wrong; StoreError where either end refuses. What is downloaded stays.
     """
     started = time.monotonic()
+    form.check()
     folder = open_folder(uri)
     path = _destination_path(to, folder)
     found = list_run(folder)
