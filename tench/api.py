@@ -26,7 +26,7 @@ def load_spec(spec: Spec) -> JobSpec:
     """Reads and checks a spec. Raises SpecError with every problem found, UsageError where there is no such file."""
     if isinstance(spec, JobSpec):
         return spec
-    return spec_file.spec_of(spec) if isinstance(spec, Mapping) else spec_file.load_spec(os.fspath(spec))
+    return spec_file.spec_of(spec) if isinstance(spec, Mapping) else spec_file.load_spec(os.fsdecode(spec))
 
 
 def plan(spec: Spec, *, run_id: str | None = None) -> "Preview":
@@ -36,6 +36,7 @@ def plan(spec: Spec, *, run_id: str | None = None) -> "Preview":
     """
     from job.results.preview import preview
 
+    _check_run_id(run_id)
     return preview(load_spec(spec), run_id)
 
 
@@ -54,6 +55,7 @@ def run(
     Raises RunFailed where too many images failed (all rows are committed), PreflightError where nothing was started.
     """
     loaded = load_spec(spec)
+    _check_run_id(run_id)
     try:
         from job.run import run as run_job
     except ModuleNotFoundError as error:
@@ -64,7 +66,16 @@ def run(
 
 
 def open_run(uri: str | os.PathLike[str]) -> "StoredRun":
-    """A run's folder, here or in a bucket, whether it has ended or not. Reads nothing yet."""
+    """A run's folder, here or in a bucket, whether it has ended or not. Reads nothing of it yet.
+
+    Raises StoreError where the URI or the credentials are wrong.
+    """
     from tench.stored_run import StoredRun
 
-    return StoredRun(os.fspath(uri))
+    return StoredRun(os.fsdecode(uri))
+
+
+def _check_run_id(run_id: object) -> None:
+    """Before the manifest is written, which would be left without its plan."""
+    if run_id is not None and not isinstance(run_id, str):
+        raise UsageError(f"run_id is {run_id!r}; it must be text")

@@ -134,6 +134,23 @@ def test_columns_may_be_given_by_an_iterator(run):
     assert [batch.num_columns for batch in run.batches(columns=iter(["uri"]))] == [1, 1, 1]
 
 
+def test_paths_may_be_bytes(run, spec, tmp_path):
+    file = tmp_path / "job.json"
+    file.write_text(tench.load_spec(spec).model_dump_json())
+    assert tench.load_spec(bytes(file)) == tench.load_spec(file)
+    assert tench.open_run(run.uri.encode()).uri == run.uri
+    assert run.collect(bytes(tmp_path / "here")).rows == 26
+
+
+def test_a_run_id_that_is_no_text_is_refused_before_anything_is_written(spec, tmp_path):
+    elsewhere = {**spec, "output": {"uri": str(tmp_path / "runs")}}
+    with pytest.raises(tench.UsageError, match="run_id is 7; it must be text"):
+        tench.run(elsewhere, run_id=7, progress=False)
+    with pytest.raises(tench.UsageError, match="run_id is 7; it must be text"):
+        tench.plan(elsewhere, run_id=7)
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("form", "said"),
     [
