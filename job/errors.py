@@ -42,9 +42,13 @@ class SpecError(TenchError):
     exit_code = 2
 
     def __init__(self, name: str, problems: Sequence[str]) -> None:
+        self.name = name
         self.problems = list(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         super().__init__("\n  ".join([f"{name} has {count}:", *self.problems]))
+
+    def __reduce__(self) -> tuple[type["SpecError"], tuple[str, list[str]]]:
+        return SpecError, (self.name, self.problems)
 
 
 class UsageError(TenchError):

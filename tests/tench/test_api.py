@@ -1,6 +1,7 @@
 """`import tench`: light, typed, and enough to run a spec and to read a run."""
 
 import ast
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -227,3 +228,10 @@ def test_a_file_that_is_no_parquet_is_named(run, tmp_path):
         tench.open_run(part).predictions()
     with pytest.raises(tench.RunFailed, match=r"shard-00001\.parquet cannot be read"):
         list(tench.open_run(part).batches())
+
+
+def test_a_wrong_spec_s_error_travels_between_processes():
+    with pytest.raises(tench.SpecError) as caught:
+        tench.load_spec({"name": "x"})
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.problems) == (str(caught.value), caught.value.problems)
