@@ -124,6 +124,8 @@ class LocalFolder:
         except OSError as error:
             if os.path.exists(temporary):
                 os.unlink(temporary)
+            if error.errno == errno.ENOTDIR:
+                raise StoreError(f"{path} cannot be written: one of the folders that it names is a file") from error
             raise _translate(error, path) from error
         return temporary
 

@@ -235,3 +235,9 @@ def test_a_wrong_spec_s_error_travels_between_processes():
         tench.load_spec({"name": "x"})
     again = pickle.loads(pickle.dumps(caught.value))
     assert (str(again), again.problems) == (str(caught.value), caught.value.problems)
+
+
+def test_an_output_below_a_file_is_refused_in_words(spec, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(tench.StoreError, match="one of the folders that it names is a file"):
+        tench.run({**spec, "output": {"uri": str(tmp_path / "file")}}, progress=False)
