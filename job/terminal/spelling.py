@@ -1,6 +1,6 @@
 """Near misses: what the writer of an unknown word probably meant.
 
-The registry and the spec's problems end their sentences with it.
+What reads a spec, a call or a column's name ends its sentences with it.
 """
 
 import difflib
