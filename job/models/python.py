@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, cast
 
 from job.errors import ModelError
@@ -15,7 +16,9 @@ from job.spec.spec import ModelSpec
 def load_recipe(spec: ModelSpec) -> Recipe:
     """The factory's own `recipe` where it has one, else that of the predictor it makes."""
     factory = _factory(spec.name)
-    recipe = getattr(factory, "recipe", None) or load_predictor(spec, "cpu").recipe
+    recipe = getattr(factory, "recipe", None)
+    if recipe is None or isinstance(recipe, (property, cached_property)):  # a class whose instances have one
+        recipe = load_predictor(spec, "cpu").recipe
     if not isinstance(recipe, Recipe):
         raise ModelError(f"{spec.name}: its recipe is a {type(recipe).__name__}; it must be a job.recipe.Recipe")
     return recipe

@@ -41,6 +41,11 @@ def nothing(spec, device):
 class Odd(Brightness):
     recipe = "resize to 32"
 
+class Computed(Brightness):
+    @property
+    def recipe(self):
+        return Recipe(Exactly(32, 32))
+
 class Loose(Brightness):
     recipe = Recipe()
 
@@ -98,6 +103,10 @@ def test_what_is_no_factory_is_refused(module, factory, text):
 def test_what_is_no_recipe_to_classify_with_is_refused(module, factory, text):
     with pytest.raises(ModelError, match=text):
         load_recipe(make_spec(module, factory))
+
+
+def test_a_class_may_compute_its_recipe_in_a_property(module):
+    assert load_recipe(make_spec(module, "Computed")) == Recipe(Exactly(32, 32))
 
 
 def test_a_detectors_recipe_may_leave_sizes_as_they_are(module):
