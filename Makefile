@@ -52,6 +52,11 @@ crds: setup ## Fetch KubeRay's CRDs, which the chart's tests compare with; needs
 bench: setup ## Ours, the plain Ray Data pipeline, a DataLoader loop and a bare loop on the same images
 	@$(BIN)/python -m scripts.bench
 
+.PHONY: mutants
+mutants: setup ## Small changes of job/plan, results, stages and stores that no test notices; MUTANTS=job/plan/freeze.py for one file
+	@test -x $(BIN)/mutmut || $(BIN)/python -m pip install --quiet --requirement requirements/mutants.txt
+	@$(BIN)/python -m scripts.mutants $(MUTANTS)
+
 ##@ On a cluster
 
 .PHONY: image
