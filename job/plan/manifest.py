@@ -48,8 +48,12 @@ class _OpenPart:
 def _open_part(paths: RunPaths, number: int, part: Part) -> _OpenPart:
     folder, key = open_folder(paths.uri), paths.manifest(number)
     entry = folder.head(key)
+    if entry is None:
+        raise RunFailed(
+            f"{folder.uri} has no {key}: what `tench collect` leaves has none; name the run's own folder, or restore it"
+        )
     # A copied run has new etags and the same bytes.
-    if entry is None or (entry.etag != part.etag and hashlib.sha256(folder.read(key)).hexdigest() != part.sha256):
+    if entry.etag != part.etag and hashlib.sha256(folder.read(key)).hexdigest() != part.sha256:
         raise RunFailed(
             f"{folder.uri}/{key} is not what {RunPaths.plan} froze; start the run anew under another --run-id"
         )

@@ -21,6 +21,7 @@ from run_specs import files_below, make_spec, run_here
 from tench_command import COMMAND, on_a_terminal
 
 from job.errors import RunFailed, StoreError, UsageError
+from job.results.verify import verify
 from job.stores.storage import open_folder
 from tench.launcher.collect import collect_progress, collector
 from tench.launcher.collect.collection import collect
@@ -311,6 +312,12 @@ def test_a_copied_run_is_collected_and_one_with_other_bytes_is_not(run, tmp_path
     with pytest.raises(RunFailed, match=OTHER_BYTES):
         bring(copy, tmp_path / "again")
     assert "_SUCCESS" not in visible(tmp_path / "again")
+
+
+def test_what_was_collected_is_no_run_s_own_folder_to_verify(run, tmp_path):
+    bring(run, tmp_path / "here")
+    with pytest.raises(RunFailed, match=r"has no manifest/part-00000\.parquet: what `tench collect` leaves has none"):
+        verify(str(tmp_path / "here"))
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
