@@ -1,5 +1,6 @@
 """Chunks: every row of every open shard once."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,10 @@ def test_chunks_cover_the_open_shards_exactly(images, rows_per_file, batch_size,
     chunks = cut(plan, open_shards, batch_size, slots)
     covered = [(c.shard, row) for c in (chunks[i] for i in range(len(chunks))) for row in range(c.start, c.stop)]
     assert covered == [(shard, row) for shard in open_shards for row in range(plan.shard_rows(shard))]
+    assert all(chunks[number].start < chunks[number].stop for number in range(len(chunks)))
+    for outside in (-1, len(chunks)):
+        with pytest.raises(IndexError):
+            chunks[outside]
 
 
 def test_chunks_are_about_a_thousand_images_in_whole_batches():

@@ -85,6 +85,14 @@ def test_a_manifest_that_is_not_the_plans_stops_the_run(tmp_path):
         Manifest(paths, plan.parts).rows(0)
 
 
+def test_a_shard_s_rows_come_with_the_columns_that_are_asked_for(tmp_path):
+    _, paths, plan = freeze_here(tmp_path, [25])
+    manifest = Manifest(paths, plan.parts)
+    assert manifest.rows(1, ["uri", "offset"]).column_names == ["uri"]
+    assert manifest.rows(1)["uri"].equals(manifest.rows(1, ["uri"])["uri"])
+    assert manifest.rows(2).num_rows == 5
+
+
 def test_a_copied_run_is_still_the_plans(tmp_path):
     _, paths, plan = freeze_here(tmp_path, [25])
     part = tmp_path / paths.run_id / paths.manifest(0)
