@@ -19,11 +19,12 @@ def test_ctrl_c_leaves_it_and_says_how_to_come_back_and_too_little_memory_for_ra
     def told():
         status = json.loads(tench("status", "little", "-o", "json").stdout)
         # Ray ends a task, the kernel the container, or, and then nobody says so, one of Ray's own processes.
-        return [each for each in status["reasons"] if each["kind"] in ("memory", "unhealthy")]
+        # On a slow machine the head may be late to answer, too; that is another reason, with its own way out.
+        found = [each for each in status["reasons"] if each["kind"] in ("memory", "unhealthy")]
+        return [each for each in found if "raise workers.memory" in each["way_out"]]
 
     (reason,) = wait_for("the reason", told, timeout_s=420, poll_s=5)
     assert any(words in reason["text"] for words in ("lack of memory", "OOMKilled", "has not answered"))
-    assert "raise workers.memory" in reason["way_out"]
     said = ""
     while f"why: {reason['text'][:30]}" not in said:
         line = watching.stderr.readline()
