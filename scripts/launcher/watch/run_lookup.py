@@ -54,5 +54,4 @@ def _of_folder(word: str) -> FoundRun:
     uri = word.rstrip("/") or "/"
     if "/" not in uri:  # `.`, `~`, and what had a slash at its end alone
         uri = os.path.abspath(os.path.expanduser(uri))
-    output_uri, _, run_id = uri.rpartition("/")
-    return FoundRun(Run({}, RunPaths(output_uri, run_id)), uri, None)
+    return FoundRun(Run({}, RunPaths.of(uri)), uri, None)
