@@ -87,7 +87,7 @@ def _handler(server):
             self._send(200, {"kind": "Status", "status": "Success"})
 
         def _send(self, status, document):
-            body = json.dumps(document).encode()
+            body = (document if isinstance(document, str) else json.dumps(document)).encode()  # a log is plain text
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

@@ -54,6 +54,13 @@ def test_no_pod_writes_to_its_image_unless_it_is_let(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_a_pods_status_keeps_the_last_lines_of_a_container_that_failed(name: str) -> None:
+    for _, pod in pod_templates(case(name)):
+        (container,) = pod["spec"]["containers"]
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_no_variable_volume_or_mount_is_there_twice(name: str) -> None:
     for _, pod in pod_templates(case(name)):
         (container,) = pod["spec"]["containers"]

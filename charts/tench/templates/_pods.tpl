@@ -91,9 +91,11 @@ securityContext:
   seccompProfile: { type: RuntimeDefault }
 {{- end -}}
 
+{{/* The last lines of one that failed are kept in the pod's status: its log may be gone when someone asks. */}}
 {{- define "tench.container" -}}
 image: {{ include "tench.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
+terminationMessagePolicy: FallbackToLogsOnError
 securityContext:
   allowPrivilegeEscalation: false
   capabilities: { drop: [ALL] }

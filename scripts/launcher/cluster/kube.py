@@ -141,7 +141,9 @@ class Kube:
             try:
                 for line in lines:
                     time_written, _, text = line.partition(" ")
-                    if time_written > last:  # `sinceTime` has whole seconds
+                    if not time_written[:1].isdigit():  # the kubelet's own words
+                        yield line
+                    elif time_written > last:  # `sinceTime` has whole seconds
                         last = time_written
                         yield text
                 ended = True

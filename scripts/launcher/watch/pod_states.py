@@ -20,6 +20,7 @@ SECRET = re.compile(r'secrets? "(?P<name>[^"]+)" not found')
 NOISE = re.compile(r"\s*(no new claims to deallocate, )?preemption: .*", re.DOTALL)
 BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*": (ErrImagePull: )?')
 LISTED = 5
+CRASH_LINES = 5
 UNREADY_S = 90.0  # Ray takes 15 to 30 to answer
 
 
@@ -34,6 +35,8 @@ class Obstacle:
     """The chart's values that the fix names, where those of another role need another."""
     container: str | None = field(default=None, compare=False)
     """One that ended, and whose last lines tell why."""
+    last_lines: tuple[str, ...] = field(default=(), compare=False)
+    """Those that the pod's status keeps; its log is read where there are none."""
 
 
 def count_states(pods: Iterable[Pod]) -> dict[str, int]:
@@ -69,7 +72,9 @@ def reasons_of(pods: Iterable[Pod], namespace: str, last_lines: LastLines) -> li
 
 def _text(obstacle: Obstacle, pods: Sequence[Pod], last_lines: LastLines) -> str:
     text = f"{_subject(Counter(map(role_of, pods)))} {obstacle.words}"
-    lines = last_lines(pods[0]["metadata"]["name"], obstacle.container) if obstacle.container else []
+    lines: Sequence[str] = obstacle.last_lines
+    if obstacle.container and not lines:
+        lines = last_lines(pods[0]["metadata"]["name"], obstacle.container)
     return "\n  ".join([f"{text}; its last lines:", *lines]) if lines else text
 
 
@@ -110,7 +115,8 @@ def _of_container(pod: Pod, status: dict[str, Any], namespace: str) -> Obstacle 
     if terminated.get("exitCode") and (reason == "CrashLoopBackOff" or not status.get("ready")):
         words = f"ended with exit code {terminated['exitCode']}"
         way_out = f"all it said: kubectl -n {namespace} logs {pod['metadata']['name']} -c {name} --previous"
-        return Obstacle("crash", words, way_out, container=name)
+        kept = tuple((terminated.get("message") or "").splitlines()[-CRASH_LINES:])
+        return Obstacle("crash", words, way_out, container=name, last_lines=kept)
     return None
 
 

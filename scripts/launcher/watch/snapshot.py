@@ -12,7 +12,7 @@ from tench.launcher.cluster.roles import role_of
 from tench.launcher.watch.cluster_run import Run
 from tench.launcher.watch.events import reasons_of_events, reasons_of_log, scale_up_of
 from tench.launcher.watch.phase import attempt_of, failure_words, phase_of
-from tench.launcher.watch.pod_states import Pod, count_states, ready_since, reasons_of, state_of
+from tench.launcher.watch.pod_states import CRASH_LINES, Pod, count_states, ready_since, reasons_of, state_of
 from tench.launcher.watch.queue import reason_of_queue
 from tench.launcher.watch.run_folder import RunFolder
 from tench.launcher.watch.status import Phase, Reason, Status, age_s
@@ -20,11 +20,11 @@ from tench.launcher.watch.status import Phase, Reason, Status, age_s
 T = TypeVar("T")
 
 ALONE = "there is no _SUCCESS yet; whether it goes on, a folder does not tell"
-CRASH_LINES = 5
 NEVER = "9999-01-01T00:00:00Z"  # what was written before has no rate now
 STALLED_S = 180.0
 DRIVER_S = 90.0
 OPERATOR_S = 60.0
+LOG_IS_GONE = "unable to retrieve container logs"  # the kubelet's words, in the place of the lines
 
 
 def brief(run: Run, folder: RunFolder, namespace: str = "") -> Status:
@@ -118,7 +118,8 @@ class Snapshots:
 
     def _last_lines(self, pod: str, container: str) -> Sequence[str]:
         def read(previous: bool) -> list[str]:
-            return list(islice(self.kube.pod_log(pod, container, CRASH_LINES, previous=previous), CRASH_LINES))
+            lines = islice(self.kube.pod_log(pod, container, CRASH_LINES, previous=previous), CRASH_LINES)
+            return [line for line in lines if not line.startswith(LOG_IS_GONE)]
 
         try:
             return read(previous=True)

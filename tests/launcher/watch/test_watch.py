@@ -234,6 +234,13 @@ def test_a_crash_loop_is_told_with_its_last_lines():
     assert reason.text == "1 worker ended with exit code 3; its last lines:\n  Traceback\n  ValueError: boom"
 
 
+def test_the_last_lines_that_the_pods_status_keeps_need_no_log():
+    crashed = ended(1)
+    crashed["lastState"]["terminated"]["message"] = "\n".join("abcdefg")
+    (reason,) = reasons_of([pod("head", containers=[crashed])], "vision", no_lines)
+    assert reason.text == "the head ended with exit code 1; its last lines:\n  c\n  d\n  e\n  f\n  g"
+
+
 def test_a_pod_that_runs_and_does_not_answer_is_told_once_it_had_time_to_start():
     def started(seconds):
         return {"state": {"running": {"startedAt": ago(seconds)}}, "ready": False}
@@ -598,7 +605,7 @@ def test_a_pods_log_by_name_and_a_wrong_name_is_corrected(server, runs):
     for name in "xy":
         server.objects[f"{PODS}/pets-worker-{name}/log"] = f"2026-11-21T22:00:00.1Z hello from {name}"
     code, printed, _ = called(server, "logs", "pets", "--worker", "pets-worker-x")
-    assert (code, printed) == (0, 'hello from x"\n')
+    assert (code, printed) == (0, "hello from x\n")
     assert "pets-worker-y hello from y" in called(server, "logs", "pets", "--workers")[1]
     code, _, said = called(server, "logs", "pets", "--worker", "pets-worker-")
     assert code == 2
