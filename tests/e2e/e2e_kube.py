@@ -179,7 +179,7 @@ class Release:
         }
 
     def exec_in_head(self, *command):
-        (head,) = self.pods("head")
+        (head,) = (pod for pod in self.pods("head") if "deletionTimestamp" not in pod["metadata"])
         return self.namespace.kubectl("exec", head["metadata"]["name"], "--container", "ray-head", "--", *command)
 
     def uninstall(self):
