@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 
 import pytest
 from flaky_proxy import FlakyProxy
@@ -11,6 +12,9 @@ pytest_plugins = ["helm_needed"]
 
 # Two workers whose torch takes all cores each spend most of them waiting for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell's background jobs ignore it, and so would the processes that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Those that take longest begin first, so that all workers end together.
 LONGEST = ["test_run.py", "test_parity_detect.py", "test_kill.py", "test_parity_classify.py", "test_bench.py"]

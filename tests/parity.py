@@ -1,6 +1,7 @@
 """What the parity tests compare on: pictures of the demo set, and odd ones made of them."""
 
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +17,8 @@ from scripts.demo.detection import draw_detection
 from scripts.demo.images import draw_image
 
 WEIGHTS = Path(scripts.demo.__file__).parent / "weights"
+# The plain pipelines take one picture at a time; `make parity` and .ci/run compare a thousand.
+PICTURES = int(os.environ.get("TENCH_PARITY_PICTURES", "200"))
 LIMITS = Limits(max_pixels=10_000_000, max_bytes=10_000_000)
 
 # Mode, format and how it is saved.

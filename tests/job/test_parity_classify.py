@@ -1,11 +1,11 @@
-"""Ours against the plain pipelines for classification, float32, same weights, 1,040 pictures of all kinds."""
+"""Ours against the plain pipelines for classification, float32, same weights, pictures of all kinds."""
 
 import numpy as np
 import pytest
 import torch
 import transformers
 from models import make_model_spec
-from parity import WEIGHTS, draw_pictures, make_odd_pictures, open_with_pillow, predict
+from parity import PICTURES, WEIGHTS, draw_pictures, make_odd_pictures, open_with_pillow, predict
 from safetensors.torch import load_file
 from torchvision.models import ShuffleNet_V2_X0_5_Weights, shufflenet_v2_x0_5
 from torchvision.transforms import ToTensor
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(scope="module")
 def pictures():
-    drawn = draw_pictures(300)
-    return drawn + make_odd_pictures(drawn, 740)
+    drawn = draw_pictures(PICTURES * 3 // 10)
+    return drawn + make_odd_pictures(drawn, PICTURES - len(drawn))
 
 
 def assert_agree(rows, labels, scores):
-    assert len(rows) == len(labels) >= 1000
+    assert len(rows) == len(labels) == PICTURES
     agree = np.array([row["label"] == label for row, label in zip(rows, labels, strict=True)])
     apart = np.abs(np.array([row["score"] for row in rows]) - np.array(scores))
     assert agree.mean() >= 0.999

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from models import make_model_spec
-from parity import WEIGHTS, draw_detection_pictures, make_odd_pictures, open_with_pillow, predict
+from parity import PICTURES, WEIGHTS, draw_detection_pictures, make_odd_pictures, open_with_pillow, predict
 from safetensors.torch import load_file
 from torchvision.models import get_model, get_model_weights
 from torchvision.ops import box_iou
@@ -19,7 +19,7 @@ THRESHOLD = 0.3
 @pytest.fixture(scope="module")
 def pictures():
     drawn = draw_detection_pictures(60)
-    return drawn + make_odd_pictures(drawn, 940)
+    return drawn + make_odd_pictures(drawn, PICTURES - len(drawn))
 
 
 def one_at_a_time(name, model, names, pictures):
@@ -65,10 +65,9 @@ def test_the_demos_detector_finds_the_same_boxes(pictures):
         model.load_state_dict(load_file(weights))
         return model
 
-    assert len(pictures) >= 1000
     labels = str(WEIGHTS / "detector-labels.json")
     spec = make_model_spec(name=name, task="detect", weights=str(weights), labels=labels, score_threshold=THRESHOLD)
-    assert_agree(make_model, spec, pictures, at_least=1000)
+    assert_agree(make_model, spec, pictures, at_least=PICTURES)
 
 
 def test_a_detector_that_resizes_and_pads_finds_the_same_boxes(pictures, tmp_path):
