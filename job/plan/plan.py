@@ -18,8 +18,8 @@ from job.spec.spec import JobSpec
 def determinants(spec: JobSpec) -> dict[str, Any]:
     """What determines the result: the same of these is the same run."""
     return {
-        "source": spec.source.model_dump(mode="json"),
-        "model": spec.model.model_dump(mode="json"),
+        "source": spec.source.determinants(),
+        "model": spec.model.determinants(),
         "output.rows_per_file": spec.output.rows_per_file,
     }
 

@@ -1,6 +1,7 @@
 """The frozen plan: shards whole and in order, create-only, refused when it changed."""
 
 import json
+from typing import Annotated
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,7 @@ from job.plan.freeze import freeze
 from job.plan.manifest import Manifest
 from job.plan.plan import check_unchanged, fingerprint, run_paths
 from job.plan.records import load_plan
+from job.spec.spec import DefaultCountsAs, SpecModel
 from job.stores.storage import open_folder
 
 
@@ -46,6 +48,22 @@ def test_the_run_id_depends_on_what_determines_the_result_and_on_nothing_else():
     assert fingerprint(make_spec(output="elsewhere")) == fingerprint(spec)
     faster = spec.model_copy(update={"compute": spec.compute.model_copy(update={"concurrency": 8})})
     assert run_paths(faster).run_id == run_paths(spec).run_id == f"test-{fingerprint(spec)[:8]}"
+
+
+def test_the_id_of_an_older_spec_stays():
+    # As 0.1 made it.
+    assert fingerprint(make_spec())[:8] == "88808f14"
+
+
+def test_a_key_that_came_later_counts_where_it_is_given():
+    class Spec(SpecModel):
+        kind: str = "files"
+        suffixes: Annotated[tuple[str, ...], DefaultCountsAs([".jpg"])] = (".jpg", ".avif")
+        orientation: Annotated[str, DefaultCountsAs()] = "auto"
+
+    assert Spec().determinants() == {"kind": "files", "suffixes": [".jpg"]}
+    given = {"kind": "files", "suffixes": [".png"], "orientation": "keep"}
+    assert Spec(**given).determinants() == given
 
 
 def test_a_changed_plan_is_refused_with_what_changed(tmp_path):
