@@ -30,9 +30,9 @@ demo: setup ## Label the demo images; DEMO=classify|vit|detect ENGINE=local|ray
 test: setup ## All tests that need no Docker; those of the chart need helm
 	@$(BIN)/python -m pytest
 
-.PHONY: parity
-parity: setup ## The answers of a thousand pictures against the plain pipelines; make test compares 200
-	@TENCH_PARITY_PICTURES=1000 $(BIN)/python -m pytest tests/job/test_parity_classify.py tests/job/test_parity_detect.py
+.PHONY: test-slow
+test-slow: setup ## The tests that make test leaves out for their time, and a thousand pictures against the plain pipelines
+	@TENCH_PARITY_PICTURES=1000 $(BIN)/python -m pytest -m 'slow or parity'
 
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, the import laws, and whether generated files are fresh

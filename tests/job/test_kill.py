@@ -62,7 +62,7 @@ class Driver:
         self.process.communicate()
 
 
-@pytest.mark.parametrize("engine", ["local", "ray"])
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 @pytest.mark.timeout(1800)
 def test_a_driver_that_is_killed_resumes_with_every_image_once(tmp_path, monkeypatch, engine):
     write_images(tmp_path / "images", IMAGES)

@@ -13,7 +13,7 @@ from torchvision.transforms import ToTensor
 from job.models.load import load_recipe
 from job.stages.predict import PredictStage
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.parity, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from torchvision.ops import box_iou
 from job.models.load import load_recipe
 from job.stages.predict import PredictStage
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.parity, pytest.mark.usefixtures("one_thread")]
 
 THRESHOLD = 0.3
 
@@ -57,6 +57,7 @@ def assert_agree(make_model, spec, pictures, at_least):
     assert matches >= 0.995 * max(boxes)
 
 
+@pytest.mark.slow
 def test_the_demos_detector_finds_the_same_boxes(pictures):
     name, weights = "ssdlite320_mobilenet_v3_large", WEIGHTS / "ssdlite320_mobilenet_v3_large.safetensors"
 

@@ -17,6 +17,7 @@ from job.errors import ModelError, PlanChanged, PreflightError, RunFailed, Sourc
 from job.results.verify import verify
 
 ENGINES = ("local", "ray")
+ENGINES_SLOW = ("local", pytest.param("ray", marks=pytest.mark.slow))  # half a minute of Ray's
 SHARDS = [f"predictions/shard-{shard:05d}.parquet" for shard in range(5)]
 
 
@@ -45,7 +46,7 @@ def test_every_image_is_labelled_once_and_the_folder_is_as_promised(folder, engi
     assert (progress["rows_done"], progress["failed"], progress["total"]) == (45, 0, 45)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES_SLOW)
 def test_bad_images_become_rows_and_the_rest_is_unaffected(folder, engine, deadly_images, tmp_path_factory):
     bad = folder / "images" / "red"
     (bad / "empty.png").write_bytes(b"")
@@ -176,7 +177,7 @@ def test_several_replicas_share_the_work(folder):
     assert result.metrics.top1 == 1.0
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES_SLOW)
 def test_source_and_output_may_be_buckets(s3, engine):
     for number in range(25):
         s3.put(f"photos/red/{number} ü#%.png", make_image("red"))

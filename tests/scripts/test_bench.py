@@ -182,6 +182,7 @@ def test_the_steps_of_a_start_are_parts_of_the_whole_process():
     assert 0 < sum(steps.values()) - steps["process"] < steps["process"]
 
 
+@pytest.mark.slow
 def test_contenders_are_measured_on_the_same_images(tmp_path):
     arguments = ["--images", "40", "--batch-size", "8", "--models", "stub", "--folder", str(tmp_path)]
     assert main([*arguments, "--contenders", "dataloader", "local", "bare"]) == 0

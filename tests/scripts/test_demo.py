@@ -142,6 +142,7 @@ def test_the_vit_folder_loads_as_float32_and_knows_fresh_pictures(fresh_pictures
         assert _hits(model(**processor(fresh_pictures, return_tensors="pt")).logits) >= 0.75 * FRESH_COUNT
 
 
+@pytest.mark.slow
 def test_the_detector_finds_most_things() -> None:
     model = torchvision.models.get_model(DETECTOR, weights=None, weights_backbone=None, num_classes=len(LABELS)).eval()
     model.load_state_dict(load_file(WEIGHTS / f"{DETECTOR}.safetensors"), strict=True)

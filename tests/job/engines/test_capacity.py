@@ -60,6 +60,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_too_small_is_told_and_two_replicas_on_two_nodes_leave_each_a_cpu_to_decode(folder):
     done = run_on_a_cluster(folder)
     assert done.stdout.splitlines() == ["exit code 3", "40", "exit code 0"], done.stderr
