@@ -65,7 +65,7 @@ def test_bad_images_become_rows_and_the_rest_is_unaffected(folder, engine, deadl
     assert (result.rows, verify(result.uri).failed) == (49, 4)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES_SLOW)
 def test_a_model_that_cannot_be_loaded_ends_the_run_at_its_first_try(folder, engine, monkeypatch):
     monkeypatch.setenv("COLOURS_LOG", str(folder / "log"))
     model = {"kind": "python", "name": "colours:Refusing"}

@@ -133,7 +133,7 @@ class Brightness:
 """
 
 
-@pytest.mark.parametrize("engine", ["local", "ray"])
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_model_beside_the_spec_is_found_by_an_installed_command(job, engine):
     """It searches its own folder, and not the working folder as `python -c` does."""
     spec = yaml.safe_load((job / "job.yaml").read_text())
