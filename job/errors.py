@@ -3,6 +3,7 @@
     TenchError              exit 1
     ├── RunFailed           exit 1   it started and did not end well
     ├── StoreError          exit 1   an object store or a folder kept refusing
+    │   └── ObjectChanged   exit 1   it holds another object under the key than was asked for
     ├── SpecError           exit 2   the spec is wrong; carries every problem found
     ├── UsageError          exit 2   the call is wrong
     │   └── PlanChanged     exit 2   the run id belongs to another plan
@@ -19,7 +20,7 @@ alone turns errors into text and exit codes.
 from collections.abc import Sequence
 from typing import Literal
 
-ErrorKind = Literal["missing", "unreadable", "empty", "not-an-image", "truncated", "too-large", "crashed"]
+ErrorKind = Literal["missing", "unreadable", "empty", "not-an-image", "truncated", "too-large", "crashed", "changed"]
 
 
 class TenchError(Exception):
@@ -34,6 +35,10 @@ class RunFailed(TenchError):
 
 class StoreError(TenchError):
     """A store or folder refused a read, a write or a listing."""
+
+
+class ObjectChanged(StoreError):
+    """What lies under a key is not what was listed there."""
 
 
 class SpecError(TenchError):

@@ -24,6 +24,7 @@ MAX_BARS = 1000  # classes on the page, which has to stay small; `_SUCCESS` has 
 ERROR_MEANINGS = {
     "missing": "the object was gone when it was read",
     "unreadable": "the store kept failing",
+    "changed": "it was replaced after the plan was made",
     "empty": "the object has no bytes",
     "not-an-image": "the bytes are of no format that is read",
     "truncated": "the file ends before the picture does",

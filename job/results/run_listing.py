@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from job.errors import RunFailed
 from job.plan.paths import PREDICTIONS, RunPaths
 from job.plan.records import CommittedFile, Plan, Success, load_plan, load_success
+from job.stores.folder import same_etag
 from job.stores.storage import Folder
 
 LISTED_PROBLEMS = 10
@@ -35,7 +36,7 @@ class RunListing:
     def copied(self) -> set[str]:
         """Files of another etag than was committed: copies, or changed. Their bytes have to tell, by the digest."""
         said, here = self._said(), {file.file: file for file in self.shards.values()}
-        return {key for key in said.keys() & here.keys() if not _same_etag(said[key], here[key])}
+        return {key for key in said.keys() & here.keys() if not same_etag(said[key].etag, here[key].etag)}
 
     def problems(self) -> dict[str, str]:
         """By key, where the listing and the plan contradict `_SUCCESS`; nothing where the run has not ended."""
@@ -103,14 +104,9 @@ def _difference(said: CommittedFile | None, there: CommittedFile | None, rows: i
         return f"is not listed in {RunPaths.success}"
     if there is None:
         return "is gone"
-    if there.bytes != said.bytes or (said.sha256 is None and not _same_etag(said, there)):
+    if there.bytes != said.bytes or (said.sha256 is None and not same_etag(said.etag, there.etag)):
         was = f"{said.bytes:,} bytes, etag {said.etag}"
         return f"was changed: {there.bytes:,} bytes, etag {there.etag}; committed were {was}"
     if said.rows != rows:
         return f"has {said.rows:,} rows in {RunPaths.success} and {rows:,} in the plan"
     return None
-
-
-def _same_etag(one: CommittedFile, other: CommittedFile) -> bool:
-    """Azure quotes an etag in every answer but a listing."""
-    return one.etag.strip('"') == other.etag.strip('"')

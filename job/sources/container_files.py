@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from job.errors import SourceError, StoreError
+from job.errors import SourceError
 from job.stores.storage import Entry, Folder, open_folder, split_uri
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -47,22 +47,10 @@ def find_containers(uri: str, suffixes: tuple[str, ...]) -> list[ContainerFile]:
     return found
 
 
-def reopen(uri: str, etag: str | None) -> tuple[Folder, str, int | None]:
-    """A listed file's folder, key and size, to read places in it; the size is None where it has to be asked for.
-
-    In a bucket it must be the file that was listed, since places in another one mean nothing; copies of a local file
-    may differ in their etags. Raises FileNotFoundError, or StoreError where it was replaced.
-    """
+def reopen(uri: str) -> tuple[Folder, str]:
+    """A listed file's folder and key, to read places in it."""
     root, key = split_uri(uri)
-    folder = open_folder(root)
-    if not folder.is_remote:
-        return folder, key, None
-    entry = folder.head(key)
-    if entry is None:
-        raise FileNotFoundError(uri)
-    if etag and entry.etag != etag:
-        raise StoreError(f"{uri} was replaced after the plan was made")
-    return folder, key, entry.size
+    return open_folder(root), key
 
 
 def _named(uri: str) -> ContainerFile:

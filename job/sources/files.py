@@ -42,7 +42,7 @@ class FilesReader:
         yield single
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
-        return read_objects(rows["uri"].to_pylist(), rows["size"].to_pylist(), self._limits)
+        return read_objects(rows, self._limits)
 
     def _is_image(self, keys: pa.ChunkedArray) -> pa.ChunkedArray:
         return reduce(pc.or_, (pc.ends_with(keys, suffix, ignore_case=True) for suffix in self._spec.suffixes))

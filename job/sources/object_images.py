@@ -1,9 +1,11 @@
 """Images that are objects of their own: one URI, one read. What lies in buckets is read ahead."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 
-from job.errors import ImageError, StoreError
+import pyarrow as pa
+
+from job.errors import ImageError, ObjectChanged, StoreError
 from job.sources.read_ahead import ReadAhead
 from job.sources.source import Handle
 from job.spec.limits import Limits
@@ -14,10 +16,11 @@ _AHEAD_BYTES = 64 << 20
 _GUESSED_BYTES = 256 << 10
 
 
-def read_objects(uris: Sequence[str], sizes: Sequence[int | None], limits: Limits) -> Iterator[Handle]:
-    """A handle for each URI, in order. What lies in buckets is read ahead, in threads."""
+def read_objects(rows: pa.Table, limits: Limits) -> Iterator[Handle]:
+    """A handle for each row's `uri`, `size` and `etag`, in order. What lies in buckets is read ahead, in threads."""
     opened = lru_cache(maxsize=32)(open_folder)
-    images = [partial(_read, opened, uri, size, limits) for uri, size in zip(uris, sizes, strict=True)]
+    uris, sizes, etags = (rows[name].to_pylist() for name in ("uri", "size", "etag"))
+    images = [partial(_read, opened, *row, limits) for row in zip(uris, sizes, etags, strict=True)]
     remote = [index for index, uri in enumerate(uris) if is_bucket(uri)]
     if not remote:
         yield from images
@@ -33,7 +36,7 @@ def read_objects(uris: Sequence[str], sizes: Sequence[int | None], limits: Limit
         raise
 
 
-def _read(opened: Callable[[str], Folder], uri: str, size: int | None, limits: Limits) -> bytes:
+def _read(opened: Callable[[str], Folder], uri: str, size: int | None, etag: str | None, limits: Limits) -> bytes:
     if not uri.strip():
         raise ImageError("missing", "the row names no image")
     limits.check_size(size)
@@ -41,9 +44,11 @@ def _read(opened: Callable[[str], Folder], uri: str, size: int | None, limits: L
         root, key = split_uri(uri)
         folder = opened(root)
         # Of an unknown size, one byte more than may be is enough to know.
-        data = folder.read(key) if size is not None else folder.read_range(key, 0, limits.max_bytes + 1)
+        data = folder.read(key, etag) if size is not None else folder.read_range(key, 0, limits.max_bytes + 1, etag)
     except FileNotFoundError:
         raise ImageError("missing", "there is no such object") from None
+    except ObjectChanged as error:
+        raise ImageError("changed", str(error)) from error
     except StoreError as error:
         raise ImageError("unreadable", str(error)) from error
     if size is None and len(data) > limits.max_bytes:

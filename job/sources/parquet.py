@@ -36,7 +36,7 @@ class ParquetReader:
         rows = 0
         for file in files:
             try:
-                with open_parquet(file.folder, file.key, file.size, stream=False) as parquet:
+                with open_parquet(file.folder, file.key, file.size, file.etag, stream=False) as parquet:
                     found = self._layout(parquet.schema_arrow, file)
                     layout = layout or found
                     _check_same(found, file, layout, files[0])
@@ -50,7 +50,7 @@ class ParquetReader:
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
         if self._image_column is None:
-            return read_objects(rows["uri"].to_pylist(), rows["size"].to_pylist(), self._limits)
+            return read_objects(rows, self._limits)
         return read_images(rows, self._image_column, self._limits)
 
     def _layout(self, schema: pa.Schema, file: ContainerFile) -> pa.Schema:

@@ -10,7 +10,7 @@ from itertools import accumulate
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from job.errors import ImageError, StoreError
+from job.errors import ImageError, ObjectChanged, StoreError
 from job.sources.container_files import reopen
 from job.sources.read_ahead import ReadAhead
 from job.sources.source import Handle
@@ -32,9 +32,10 @@ class _Unit:
     rows: list[int] = field(default_factory=list)
 
 
-def open_parquet(folder: Folder, key: str, size: int | None, stream: bool) -> pq.ParquetFile:
+def open_parquet(folder: Folder, key: str, size: int, etag: str | None, stream: bool) -> pq.ParquetFile:
     """A Parquet file; `stream` reads its columns piece by piece, and not a row group's at once."""
-    source = RangeFile(folder, key, size) if folder.is_remote else pa.OSFile(f"{folder.uri.removesuffix('/')}/{key}")
+    path = f"{folder.uri.removesuffix('/')}/{key}"
+    source = RangeFile(folder, key, size, etag) if folder.is_remote else pa.OSFile(path)
     if stream:
         return pq.ParquetFile(source, buffer_size=_STREAM_BYTES, pre_buffer=False)
     return pq.ParquetFile(source, pre_buffer=folder.is_remote)
@@ -82,30 +83,38 @@ class _Cursor:
         self._column = column
         self._lock = threading.Lock()
         self._uri: str | None = None
+        self._etag: str | None = None
 
     def read(self, unit: _Unit) -> list[bytes | None]:
         """The bytes of a unit's rows, None for a null. Raises ImageError."""
         with self._lock:
             try:
-                if unit.uri != self._uri:
+                if (unit.uri, unit.etag) != (self._uri, self._etag):
                     self._open(unit)
-                return [self._value(row) for row in unit.rows]
+                values = [self._value(row) for row in unit.rows]
+                if not self._folder.is_remote:  # a bucket's reads are of this etag
+                    _check_unchanged(self._folder, self._key, unit)
+                return values
             except FileNotFoundError:
                 raise ImageError("missing", f"{unit.uri} is gone") from None
+            except ObjectChanged as error:
+                self._uri = None
+                raise ImageError("changed", str(error)) from error
             except (StoreError, pa.ArrowException, OSError, KeyError) as error:
                 self._uri = None
                 raise ImageError("unreadable", str(error)) from error
 
     def _open(self, unit: _Unit) -> None:
-        folder, key, size = reopen(unit.uri, unit.etag)
-        parquet = open_parquet(folder, key, size, stream=True)
+        self._folder, self._key = reopen(unit.uri)
+        size = _check_unchanged(self._folder, self._key, unit)
+        parquet = open_parquet(self._folder, self._key, size, unit.etag, stream=True)
         groups = range(parquet.num_row_groups)
         self._starts = [0, *accumulate(parquet.metadata.row_group(group).num_rows for group in groups)]
         self._path = self._column
         if pa.types.is_struct(parquet.schema_arrow.field(self._column).type):
             self._path = f"{self._column}.bytes"
         self._parquet = parquet
-        self._uri = unit.uri
+        self._uri, self._etag = unit.uri, unit.etag
         self._first = self._stop = self._group_stop = 0
 
     def _value(self, row: int) -> bytes | None:
@@ -127,6 +136,14 @@ class _Cursor:
         self._batches = self._parquet.iter_batches(_ROWS, row_groups=[group], columns=[self._path])
         self._first = self._stop = self._starts[group]
         self._group_stop = self._starts[group + 1]
+
+
+def _check_unchanged(folder: Folder, key: str, unit: _Unit) -> int:
+    """The file's size in bytes. Raises FileNotFoundError, and ObjectChanged where it is another than was listed."""
+    entry = folder.head(key, unit.etag)
+    if entry is None:
+        raise FileNotFoundError(unit.uri)
+    return entry.size
 
 
 def _bytes_of(batch: pa.RecordBatch, column: str) -> pa.Array:

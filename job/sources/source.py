@@ -14,7 +14,8 @@ from job.spec.columns import LISTED, OFFSET
 from job.spec.spec import SourceSpec
 
 Handle = Callable[[], bytes]
-"""Gives one image's encoded bytes, once, in any thread. Raises ImageError: missing, unreadable, too-large or empty."""
+"""Gives one image's encoded bytes, once, in any thread. Raises ImageError: missing, changed, unreadable, too-large
+or empty."""
 
 _TYPES = {"uri": pa.string(), "size": pa.int64(), "etag": pa.string(), "expected": pa.string()}
 ROW_FIELDS = tuple(pa.field(name, _TYPES[name]) for name in LISTED)

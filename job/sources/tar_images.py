@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 
 import pyarrow as pa
 
-from job.errors import ImageError, StoreError
+from job.errors import ImageError, ObjectChanged, StoreError
 from job.sources.container_files import reopen
 from job.sources.read_ahead import ReadAhead
 from job.sources.source import Handle
@@ -95,10 +95,12 @@ class _Fetch:
 
     def __call__(self, span: _Span) -> bytes:
         try:
-            folder, key, _ = self._reopened(span.uri, span.etag)
-            return folder.read_range(key, span.start, span.stop - span.start)
+            folder, key = self._reopened(span.uri)
+            return folder.read_range(key, span.start, span.stop - span.start, span.etag)
         except FileNotFoundError:
             raise ImageError("missing", f"{span.uri} is gone") from None
+        except ObjectChanged as error:
+            raise ImageError("changed", str(error)) from error
         except StoreError as error:
             raise ImageError("unreadable", str(error)) from error
 
@@ -115,7 +117,7 @@ def _read(fetch: _Fetch, image: _Image) -> bytes:
 def _whole(data: bytes, image: _Image) -> bytes:
     if len(data) < image.size:
         raise ImageError(
-            "unreadable", f"{image.uri} ends before byte {image.offset + image.size:,}; it was longer when listed"
+            "changed", f"{image.uri} ends before byte {image.offset + image.size:,}; it was longer when listed"
         )
     return data
 

@@ -82,7 +82,8 @@ class WebdatasetReader:
     def _list(self, archive: ContainerFile, enough: threading.Event) -> _Shard:
         shard = _Shard()
         window = _WINDOW_REMOTE if archive.folder.is_remote else _WINDOW_LOCAL
-        with io.BufferedReader(RangeFile(archive.folder, archive.key, archive.size), window) as buffered:
+        source = RangeFile(archive.folder, archive.key, archive.size, archive.etag)
+        with io.BufferedReader(source, window) as buffered:
             file = cast(BinaryIO, buffered)
             samples = self._with_image(self._samples(file, archive), shard.counts)
             while not enough.is_set() and (batch := list(islice(samples, ROWS_PER_TABLE))):

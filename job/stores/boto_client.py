@@ -22,8 +22,8 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from job.errors import StoreError
-from job.stores.folder import Entry, listing
+from job.errors import ObjectChanged, StoreError
+from job.stores.folder import Entry, listing, quoted, same_etag
 from job.stores.obstore_client import access_denied
 from job.stores.retry import RetryPolicy, TransientError, retry
 
@@ -75,20 +75,33 @@ class BotoObjects:
         self._root = root
         self._policy = policy
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, etag: str | None = None) -> bytes:
         try:
-            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            return self._get(key, etag, {})
         except Exception as error:
             raise self._translate(error, key) from error
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
+    def get_range(self, key: str, start: int, length: int, etag: str | None = None) -> bytes:
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{start + length - 1}")
-            return answer["Body"].read()
+            return self._get(key, etag, {"Range": f"bytes={start}-{start + length - 1}"})
         except Exception as error:
             if isinstance(error, ClientError) and _status(error) == 416:
                 return b""
             raise self._translate(error, key) from error
+
+    def _get(self, key: str, etag: str | None, options: dict[str, Any]) -> bytes:
+        changed = ObjectChanged(f"{self._root}/{key} was changed since it was listed")
+        if etag:
+            options = {**options, "IfMatch": quoted(etag)}
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, **options)
+        except ClientError as error:
+            if _status(error) == 412:
+                raise changed from error
+            raise
+        if etag and not same_etag(etag, answer["ETag"]):  # the store did not heed the condition
+            raise changed
+        return answer["Body"].read()
 
     def head(self, key: str) -> Entry:
         try:
@@ -138,6 +151,8 @@ class BotoObjects:
 
     def _translate(self, error: Exception, key: str) -> Exception:
         uri = f"{self._root}/{key}"
+        if isinstance(error, ObjectChanged):
+            return error
         if isinstance(error, ClientError):
             return _translate_answer(error, uri)
         if isinstance(error, (HTTPClientError, ResponseStreamingError)):

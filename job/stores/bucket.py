@@ -5,7 +5,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Protocol
@@ -13,7 +13,8 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from job.stores.folder import Entry
+from job.errors import ObjectChanged
+from job.stores.folder import Entry, same_etag
 from job.stores.retry import RetryPolicy, TransientError, retry
 
 _opening = threading.Lock()
@@ -22,12 +23,12 @@ _opening = threading.Lock()
 class Objects(Protocol):
     """One bucket's requests, by whole key, each tried once.
 
-    Each raises FileNotFoundError, FileExistsError, TransientError or StoreError; only `list` and `folders` do
-    their own retries.
+    Each raises FileNotFoundError, FileExistsError, TransientError or StoreError, with an etag ObjectChanged; only
+    `list` and `folders` do their own retries.
     """
 
-    def get(self, key: str) -> bytes: ...
-    def get_range(self, key: str, start: int, length: int) -> bytes: ...
+    def get(self, key: str, etag: str | None = None) -> bytes: ...
+    def get_range(self, key: str, start: int, length: int, etag: str | None = None) -> bytes: ...
     def head(self, key: str) -> Entry: ...
     def put(self, key: str, data: bytes, create: bool) -> str: ...
     def list(self, prefix: str) -> Iterator[pa.Table]: ...
@@ -60,19 +61,21 @@ class BucketFolder:
     def folders(self) -> Sequence[str]:
         return [each.removeprefix(self._prefix).rstrip("/") for each in self._objects.folders(self._prefix)]
 
-    def read(self, key: str) -> bytes:
-        return retry(self._policy, self._name(key), lambda: self._objects.get(self._prefix + key))
+    def read(self, key: str, etag: str | None = None) -> bytes:
+        return self._read(key, etag, lambda etag: self._objects.get(self._prefix + key, etag))
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
+    def read_range(self, key: str, start: int, length: int, etag: str | None = None) -> bytes:
         if length <= 0:
             return b""
-        return retry(self._policy, self._name(key), lambda: self._objects.get_range(self._prefix + key, start, length))
+        return self._read(key, etag, lambda etag: self._objects.get_range(self._prefix + key, start, length, etag))
 
-    def head(self, key: str) -> Entry | None:
+    def head(self, key: str, etag: str | None = None) -> Entry | None:
         try:
             entry = retry(self._policy, self._name(key), lambda: self._objects.head(self._prefix + key))
         except FileNotFoundError:
             return None
+        if etag and not same_etag(etag, entry.etag) and not self._is_listed(key, etag):
+            raise ObjectChanged(f"{self._name(key)} was changed since it was listed")
         return Entry(key, entry.size, entry.etag)
 
     def create(self, key: str, data: bytes) -> str:
@@ -100,6 +103,22 @@ class BucketFolder:
     def delete(self, key: str) -> None:
         with suppress(FileNotFoundError):
             retry(self._policy, self._name(key), lambda: self._objects.delete(self._prefix + key))
+
+    def _read(self, key: str, etag: str | None, get: Callable[[str | None], bytes]) -> bytes:
+        try:
+            return retry(self._policy, self._name(key), lambda: get(etag))
+        except ObjectChanged:
+            # A store may write an etag in a listing as in no other answer.
+            if etag is None or not self._is_listed(key, etag):
+                raise
+            return retry(self._policy, self._name(key), lambda: get(None))
+
+    def _is_listed(self, key: str, etag: str) -> bool:
+        """Whether the listing still has the object with that etag; it is the first of those that begin with its key."""
+        first = next(iter(self._objects.list(self._prefix + key)), None)
+        if first is None or not first.num_rows:
+            return False
+        return first["key"][0].as_py() == self._prefix + key and same_etag(first["etag"][0].as_py(), etag)
 
     def _name(self, key: str) -> str:
         return f"{self.uri}/{key}"

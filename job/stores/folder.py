@@ -19,6 +19,16 @@ def listing(rows: Sequence[tuple[str, int | None, str]]) -> pa.Table:
     return pa.table([pa.array(column, field.type) for column, field in zip(columns, LISTING, strict=True)], LISTING)
 
 
+def same_etag(one: str, other: str) -> bool:
+    """Azure quotes an etag in every answer but a listing; what a proxy compresses has a weak one."""
+    return one.removeprefix("W/").strip('"') == other.removeprefix("W/").strip('"')
+
+
+def quoted(etag: str) -> str:
+    """As a request's header has it."""
+    return etag if etag.startswith(('"', "W/")) else f'"{etag}"'
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One object: its key below the folder, its size in bytes, and what changes when its content does."""
@@ -49,14 +59,17 @@ class Folder(Protocol):
     def folders(self) -> Sequence[str]:
         """The names right below this folder that have objects below them, in bytewise order."""
 
-    def read(self, key: str) -> bytes:
-        """The object's bytes. Raises FileNotFoundError, or StoreError once retries are spent."""
+    def read(self, key: str, etag: str | None = None) -> bytes:
+        """The object's bytes. Raises FileNotFoundError, or StoreError once retries are spent.
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
+        Of the object that was listed with `etag`, where it is given: raises ObjectChanged where another is there now.
+        """
+
+    def read_range(self, key: str, start: int, length: int, etag: str | None = None) -> bytes:
         """Bytes from `start`; fewer than `length` where the object ends. Raises as `read` does."""
 
-    def head(self, key: str) -> Entry | None:
-        """The object's size and etag; None where there is none."""
+    def head(self, key: str, etag: str | None = None) -> Entry | None:
+        """The object's size and etag; None where there is none. With an etag, raises ObjectChanged as `read` does."""
 
     def create(self, key: str, data: bytes) -> str:
         """Write an object that must not exist yet, whole or not at all; its etag. Raises FileExistsError."""

@@ -11,7 +11,7 @@ from itertools import islice
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from job.errors import SourceError, StoreError
+from job.errors import ObjectChanged, SourceError, StoreError
 from job.stores.folder import ROWS_PER_TABLE, Entry, listing
 
 FolderId = tuple[int, int]
@@ -47,27 +47,32 @@ class LocalFolder:
             raise _translate(error, self.uri) from error
         return [name[:-1] for name in names if name.endswith("/")]
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, etag: str | None = None) -> bytes:
         path = self._path(key)
         try:
             with open(path, "rb", buffering=0) as file:
-                return file.read()
+                data = file.read()
+                _check_unchanged(path, etag, _etag(os.fstat(file.fileno())))
+                return data
         except OSError as error:
             raise _translate(error, path) from error
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
+    def read_range(self, key: str, start: int, length: int, etag: str | None = None) -> bytes:
         path = self._path(key)
         try:
             with open(path, "rb") as file:
                 file.seek(start)
-                return file.read(length)
+                data = file.read(length)
+                _check_unchanged(path, etag, _etag(os.fstat(file.fileno())))
+                return data
         except OSError as error:
             raise _translate(error, path) from error
 
-    def head(self, key: str) -> Entry | None:
+    def head(self, key: str, etag: str | None = None) -> Entry | None:
         entry = _stat(self._path(key))
         if entry is None or entry[0] is None:
             return None
+        _check_unchanged(self._path(key), etag, entry[1])
         return Entry(key, entry[0], entry[1])
 
     def create(self, key: str, data: bytes) -> str:
@@ -210,6 +215,19 @@ def _stat(path: str) -> tuple[int | None, str] | None:
 
 def _etag(status: os.stat_result) -> str:
     return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def _check_unchanged(path: str, listed: str | None, now: str) -> None:
+    """Raises ObjectChanged where size or time of change are others; a copy on another node has its own inode.
+
+    Called after the read: what was written into the file meanwhile shows too.
+    """
+    if listed and _without_inode(listed) != _without_inode(now):
+        raise ObjectChanged(f"{path} was changed since it was listed")
+
+
+def _without_inode(etag: str) -> str:
+    return etag.partition("-")[2]
 
 
 def _translate(error: OSError, path: str) -> Exception:

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 
 import obstore
 import pyarrow as pa
-from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
 
-from job.errors import StoreError
-from job.stores.folder import ROWS_PER_TABLE, Entry, listing
+from job.errors import ObjectChanged, StoreError
+from job.stores.folder import ROWS_PER_TABLE, Entry, listing, quoted, same_etag
 from job.stores.retry import RetryPolicy, TransientError
 
 if TYPE_CHECKING:
-    from obstore import PutMode
+    from obstore import GetOptions, PutMode
     from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Store
 
     Store = AzureStore | GCSStore | S3Store
@@ -50,14 +56,16 @@ class ObstoreObjects:
         self._writer = build(writing, {"max_retries": 0})
         self._lister = build(reading, {"max_retries": 1_000, "retry_timeout": timedelta(seconds=policy.deadline_s)})
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, etag: str | None = None) -> bytes:
         try:
-            return obstore.get(self._reader, self._plain(key)).bytes().to_bytes()
+            return self._get(key, etag, {})
         except Exception as error:
             raise self._translate(error, key) from error
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
+    def get_range(self, key: str, start: int, length: int, etag: str | None = None) -> bytes:
         try:
+            if etag:
+                return self._get(key, etag, {"range": (start, start + length)})
             return obstore.get_range(self._reader, self._plain(key), start=start, length=length).to_bytes()
         except Exception as error:
             if _status(error) == 416 or "Wanted range starting at" in str(error):
@@ -103,6 +111,14 @@ class ObstoreObjects:
         except Exception as error:
             raise self._translate(error, key) from error
 
+    def _get(self, key: str, etag: str | None, options: "GetOptions") -> bytes:
+        if etag is None:
+            return obstore.get(self._reader, self._plain(key), options=options).bytes().to_bytes()
+        answer = obstore.get(self._reader, self._plain(key), options={**options, "if_match": quoted(etag)})
+        if not same_etag(etag, answer.meta["e_tag"] or ""):  # the store did not heed the condition
+            raise ObjectChanged(f"{self._root}/{key} was changed since it was listed")
+        return answer.bytes().to_bytes()
+
     def _plain(self, key: str) -> str:
         if not is_plain(key):
             odd = "an empty or dotted part, or a control character"
@@ -115,6 +131,8 @@ class ObstoreObjects:
             return error
         if isinstance(error, FileNotFoundError):
             return FileNotFoundError(f"{uri}: no such object")
+        if isinstance(error, PreconditionError):
+            return ObjectChanged(f"{uri} was changed since it was listed")
         status = _status(error)
         detail = " ".join(str(error).partition("Debug source:")[0].split())[:400]
         # S3 answers 412 where an object exists and 409 where another writer is at it; Azure answers 409 to the first.

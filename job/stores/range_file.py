@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 class RangeFile(io.RawIOBase):
     """Reads only what is asked for, a request each; wrap it in `io.BufferedReader` to read ahead."""
 
-    def __init__(self, folder: Folder, key: str, size: int | None = None) -> None:
-        """`size` in bytes spares the question for it. Raises FileNotFoundError."""
+    def __init__(self, folder: Folder, key: str, size: int | None = None, etag: str | None = None) -> None:
+        """`size` in bytes spares the question for it; `etag` binds reads to that object. Raises FileNotFoundError."""
         if size is None:
             entry = folder.head(key)
             if entry is None:
                 raise FileNotFoundError(f"{folder.uri}/{key}")
             size = entry.size
-        self._folder, self._key, self._size = folder, key, size
+        self._folder, self._key, self._size, self._etag = folder, key, size, etag
         self._position = 0
 
     def readable(self) -> bool:
@@ -38,7 +38,7 @@ class RangeFile(io.RawIOBase):
     def read(self, size: int | None = -1) -> bytes:
         left = max(0, self._size - self._position)
         length = left if size is None or size < 0 else min(size, left)
-        data = self._folder.read_range(self._key, self._position, length) if length else b""
+        data = self._folder.read_range(self._key, self._position, length, self._etag) if length else b""
         self._position += len(data)
         return data
 

@@ -52,11 +52,11 @@ class S3Objects:
         self._endpoint, self._region = self._locate()
         self._plain = self._open_obstore()
 
-    def get(self, key: str) -> bytes:
-        return self._plain.get(key) if is_plain(key) else self._odd.get(key)
+    def get(self, key: str, etag: str | None = None) -> bytes:
+        return (self._plain if is_plain(key) else self._odd).get(key, etag)
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        return (self._plain if is_plain(key) else self._odd).get_range(key, start, length)
+    def get_range(self, key: str, start: int, length: int, etag: str | None = None) -> bytes:
+        return (self._plain if is_plain(key) else self._odd).get_range(key, start, length, etag)
 
     def head(self, key: str) -> Entry:
         return self._plain.head(key) if is_plain(key) else self._odd.head(key)

@@ -154,6 +154,23 @@ def test_each_bad_image_is_a_kind_of_its_own(root, s3):
     assert [outcome(handle) for handle in source.read(rows)] == [b"good", "missing", "too-large", "empty", b"good"]
 
 
+def test_an_image_that_changed_after_it_was_listed_is_told_and_never_read_for_the_old(root):
+    uri, write = root
+    for name in ("a.png", "b.png", "c.png"):
+        write(name, name.encode())
+    source = source_of(uri)
+    rows = rows_of(source)
+    write("b.png", b"B.png")
+
+    found = dict(zip(rows["uri"].to_pylist(), (outcome(handle) for handle in source.read(rows)), strict=True))
+
+    assert {uri.rpartition("/")[2]: each for uri, each in found.items()} == {
+        "a.png": b"a.png",
+        "b.png": "changed",
+        "c.png": b"c.png",
+    }
+
+
 def test_too_large_images_are_not_read(flaky, s3):
     s3.put("big.jpg", b"x" * (MAX_BYTES + 1))
     source = source_of(s3.uri)

@@ -175,7 +175,7 @@ def test_a_file_that_went_or_changed_is_said_so(s3):
 
     found = [outcome(handle) for handle in source.read(rows)]
 
-    assert found == ["missing", "missing", "unreadable", "unreadable", *numbered(2)]
+    assert found == ["missing", "missing", "changed", "changed", *numbered(2)]
 
 
 def test_reading_outlasts_a_store_that_fails_for_a_while(flaky, s3):

@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from job.errors import ObjectChanged
 from job.stores.range_file import RangeFile
 from job.stores.storage import open_folder
 
@@ -20,9 +21,9 @@ class Asked:
         self.asked.append("head")
         return self.folder.head(key)
 
-    def read_range(self, key, start, length):
+    def read_range(self, key, start, length, etag=None):
         self.asked.append((start, length))
-        return self.folder.read_range(key, start, length)
+        return self.folder.read_range(key, start, length, etag)
 
 
 @pytest.fixture
@@ -66,3 +67,12 @@ def test_the_size_is_asked_for_where_it_is_not_given(folder):
     assert folder.asked == ["head", (0, 100)]
     with pytest.raises(FileNotFoundError, match="nothing"):
         RangeFile(folder, "nothing")
+
+
+def test_with_an_etag_it_reads_that_object_and_no_other(tmp_path):
+    folder = open_folder(str(tmp_path))
+    file = RangeFile(folder, "object", len(DATA), folder.put("object", DATA))
+    assert file.read(3) == DATA[:3]
+    folder.put("object", DATA[::-1])
+    with pytest.raises(ObjectChanged, match="object was changed since it was listed"):
+        file.read(3)

@@ -1,6 +1,7 @@
 """Folders of every kind keep what they promise: odd keys, order, create-only writes, and patience."""
 
 import os
+import shutil
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -9,16 +10,19 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
+import obstore
+import pyarrow as pa
 import pytest
 from flaky_proxy import FlakyProxy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
-from job.errors import SourceError, StoreError
+from job.errors import ObjectChanged, SourceError, StoreError
 from job.stores import storage
 from job.stores.boto_client import open_client, open_session
 from job.stores.bucket import BucketFolder
+from job.stores.folder import same_etag
 from job.stores.obstore_client import ObstoreObjects, is_plain
 from job.stores.s3 import find_region, is_aws
 from job.stores.storage import Entry, RetryPolicy, open_folder, read_uri, split_uri
@@ -206,6 +210,69 @@ def test_create_refuses_what_exists_and_put_replaces_it(folder):
     second = folder.put("once", b"second, and longer")
     assert folder.read("once") == b"second, and longer"
     assert folder.head("once").etag == second != first
+
+
+@pytest.mark.parametrize("key", ["plain", "new\nline"])  # of S3 two clients read
+def test_a_read_with_an_etag_is_of_that_object(folder, key):
+    etag = folder.create(key, b"0123456789")
+    assert folder.read(key, etag) == b"0123456789"
+    assert folder.read_range(key, 8, 10, etag) == b"89"
+    assert folder.read_range(key, 10, 5, etag) == b""
+    assert folder.head(key, etag).etag == etag
+
+    folder.put(key, b"9876543210")
+
+    for read in (
+        lambda: folder.read(key, etag),
+        lambda: folder.read_range(key, 0, 2, etag),
+        lambda: folder.head(key, etag),
+    ):
+        with pytest.raises(ObjectChanged, match="was changed since it was listed"):
+            read()
+    folder.delete(key)
+    with pytest.raises(FileNotFoundError):
+        folder.read(key, etag)
+    assert folder.head(key, etag) is None
+
+
+def test_a_local_file_that_is_written_in_its_place_is_another(tmp_path):
+    folder = open_folder(str(tmp_path))
+    etag = folder.put("x", b"old")
+    (tmp_path / "copy").write_bytes(b"old")
+    shutil.copystat(tmp_path / "x", tmp_path / "copy")
+    assert folder.read("copy", etag) == b"old"  # as on another node: another inode
+    os.truncate(tmp_path / "x", 2)
+    with pytest.raises(ObjectChanged):
+        folder.read("x", etag)
+
+
+def test_a_store_that_heeds_no_condition_is_caught_and_one_that_lists_other_etags_is_believed():
+    class Heedless(ObstoreObjects):
+        """Answers whatever the condition, and writes etags in listings as in no other answer."""
+
+        listed = None
+
+        def _get(self, key, etag, options):
+            data = super()._get(key, None, options)
+            if etag and not same_etag(etag, obstore.head(self._reader, key)["e_tag"]):
+                raise ObjectChanged(key)
+            return data
+
+        def list(self, prefix):
+            for table in super().list(prefix):
+                yield table.set_column(2, "etag", pa.array([self.listed] * len(table), pa.string()))
+
+    store = MemoryStore()
+    objects = Heedless("gs://b", lambda *_: store, QUICK)
+    folder = BucketFolder("gs://b", "", objects, QUICK)
+    folder.create("x", b"data")
+    folder.create("x2", b"other")
+    objects.listed = "of the listing"
+    assert folder.read("x", "of the listing") == b"data"
+    assert folder.read_range("x", 1, 2, "of the listing") == b"at"
+    assert folder.head("x", "of the listing").size == 4
+    with pytest.raises(ObjectChanged):
+        folder.read("x", "of another time")
 
 
 def test_of_many_creators_one_wins(folder):
