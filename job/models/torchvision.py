@@ -1,23 +1,25 @@
 """torchvision's classification and detection models, by name; weights by enum, from a state dict, or none."""
 
 import urllib.error
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torchvision.models import Weights, WeightsEnum, get_model, get_model_weights
+from torchvision.models import Weights, WeightsEnum, get_model
 
 from job.errors import ModelError
+from job.models.checkpoint import StateDict, read_state_dict
 from job.models.class_names import check_labels, read_labels
 from job.models.classifier import NetworkClassifier
 from job.models.detector import TorchvisionDetector
 from job.models.device import Placement
 from job.models.predictor import Predictor
-from job.models.weights import StateDict, fetch, node_lock, read_state_dict
-from job.recipe import Recipe, ShortestEdge
+from job.models.torchvision_recipe import default_enum, enum_of, load_recipe, recipe_of_spec
+from job.models.weights import fetch, node_lock
 from job.spec.spec import ModelSpec
-from job.spec.torchvision_names import WEIGHTS_SUFFIXES
+
+__all__ = ["load_predictor", "load_recipe"]
 
 _RANDOM_SEED = 0
 # These two carry training-only heads, which torchvision's own weights lack, and would spend seconds on their own init.
@@ -27,30 +29,12 @@ _BACKGROUND = "__background__"
 Network = torch.nn.Module
 
 
-def load_recipe(spec: ModelSpec) -> Recipe:
-    """Of the named weights; a state dict and random weights take that of the architecture's default weights."""
-    if spec.task == "detect":
-        return Recipe()  # detection networks resize and normalise by themselves
-    weights = _enum(spec) or _default_enum(spec.name)
-    if weights is None:
-        return Recipe(ShortestEdge(256), crop=(224, 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    preset = weights.transforms()
-    crop, resize = preset.crop_size[0], preset.resize_size[0]
-    return Recipe(
-        resize=ShortestEdge(resize),
-        interpolation=preset.interpolation.value,
-        crop=(crop, crop),
-        mean=tuple(preset.mean),
-        std=tuple(preset.std),
-    )
-
-
 def load_predictor(spec: ModelSpec, device: str) -> Predictor:
     """Raises ModelError where weights, labels and architecture do not fit together.
 
     `weights: none` draws them from a fixed seed: a rerun gives the same predictions.
     """
-    weights = _enum(spec)
+    weights = enum_of(spec)
     if weights:
         network, labels = _with_enum(spec, weights), _labels(spec, list(weights.meta["categories"]))
     else:
@@ -58,7 +42,7 @@ def load_predictor(spec: ModelSpec, device: str) -> Predictor:
     placement = Placement.of(spec, device)
     if spec.task == "detect":
         return TorchvisionDetector(network, labels, placement)
-    return NetworkClassifier(network, load_recipe(spec), labels, placement)
+    return NetworkClassifier(network, recipe_of_spec(spec), labels, placement)
 
 
 def _with_enum(spec: ModelSpec, weights: WeightsEnum) -> Network:
@@ -78,25 +62,35 @@ def _with_enum(spec: ModelSpec, weights: WeightsEnum) -> Network:
 
 
 def _with_state_dict(spec: ModelSpec) -> tuple[Network, list[str]]:
-    state = read_state_dict(fetch(spec.weights))
+    state = read_state_dict(fetch(spec.weights), spec.weights_key)
     extra = {"aux_logits": _has_auxiliary(spec.name, state)} if spec.name in _AUXILIARY else {}
-    classes = _count_classes(spec, lambda count: _build(spec, count, **extra), state)
-    labels = _labels(spec, [str(index) for index in range(classes)])
+    # Where nothing tells the classes it is another architecture's, and loading says which tensors are missing.
+    classes = _count_classes(spec, lambda count: _build(spec, count, **extra), state) or 2
     network = _build(spec, classes, **extra)
+    _load(network, state, spec)
+    return network, _labels(spec, [str(index) for index in range(classes)])
+
+
+def _load(network: Network, state: StateDict, spec: ModelSpec) -> None:
+    """Raises ModelError with the tensors that are missing, too many, or of another shape."""
     try:
-        problems = network.load_state_dict(state, strict=False)
+        missing, unexpected = network.load_state_dict(state, strict=False)
+        sizes: list[str] = []
     except RuntimeError as error:
-        raise ModelError(f"{spec.weights} does not fit {spec.name}: {error}") from error
-    if problems.missing_keys or problems.unexpected_keys:
-        lacks = f"it lacks {_some(problems.missing_keys)}" if problems.missing_keys else ""
-        has = f"it has {_some(sorted(problems.unexpected_keys))} too many" if problems.unexpected_keys else ""
-        raise ModelError(f"{spec.weights} does not fit {spec.name}: {' and '.join(filter(None, (lacks, has)))}")
-    return network, labels
+        names = network.state_dict()
+        missing = [name for name in names if name not in state and not name.endswith("num_batches_tracked")]
+        unexpected = [name for name in state if name not in names]
+        sizes = [line.strip() for line in str(error).splitlines() if "size mismatch" in line] or [str(error)]
+    problems = [f"it lacks {_some(missing)}"] if missing else []
+    problems += [f"it has {_some(sorted(unexpected))} too many"] if unexpected else []
+    problems = problems or sizes[:1]
+    if problems:
+        raise ModelError(f"{spec.weights} does not fit {spec.name}: {' and '.join(problems)}")
 
 
 def _with_random_weights(spec: ModelSpec) -> tuple[Network, list[str]]:
     names = read_labels(spec.labels) if spec.labels else None
-    default = _default_enum(spec.name)
+    default = default_enum(spec.name)
     classes = len(names) if names else len(default.meta["categories"]) if default else 1000
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_RANDOM_SEED)
@@ -110,17 +104,20 @@ def _build(spec: ModelSpec, classes: int, **extra: Any) -> Network:
     return network
 
 
-def _count_classes(spec: ModelSpec, build: Callable[[int], Network], state: StateDict) -> int:
-    """Classes of a state dict, from the first tensor whose shape depends on their number, whatever the architecture."""
+def _count_classes(spec: ModelSpec, build: Callable[[int], Network], state: StateDict) -> int | None:
+    """Classes of a state dict, from the first tensor whose shape depends on their number, whatever the architecture.
+
+    None where the state dict has no such tensor.
+    """
     if spec.name.startswith("regnet"):  # computes its widths with tensors, so it cannot be built without memory
-        return len(state.get("fc.bias", (0, 1)))
+        return len(state["fc.bias"]) if "fc.bias" in state else None
     with torch.device("meta"):
         of_two, of_three = build(2).state_dict(), build(3).state_dict()
     for key, tensor in of_two.items():
         each = len(of_three[key]) - len(tensor) if tensor.ndim else 0
         if each and key in state:
             return 2 + (len(state[key]) - len(tensor)) // each
-    return 2  # another architecture's: loading will say which tensors are missing
+    return None
 
 
 def _has_auxiliary(name: str, state: StateDict) -> bool:
@@ -136,20 +133,6 @@ def _labels(spec: ModelSpec, own: list[str]) -> list[str]:
         names = [_BACKGROUND, *names]  # detectors count it, people's lists of names do not
     check_labels(names, len(own), f"{spec.name} with {spec.weights}", spec.labels)
     return names
-
-
-def _enum(spec: ModelSpec) -> WeightsEnum | None:
-    if spec.weights == "none" or spec.weights.endswith(WEIGHTS_SUFFIXES):
-        return None
-    return _enums(spec.name)[spec.weights]
-
-
-def _default_enum(name: str) -> WeightsEnum | None:
-    return _enums(name).get("DEFAULT")
-
-
-def _enums(name: str) -> Mapping[str, WeightsEnum]:
-    return cast(Mapping[str, WeightsEnum], get_model_weights(name).__members__)
 
 
 def _some(keys: list[str]) -> str:

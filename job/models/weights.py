@@ -1,4 +1,4 @@
-"""Weights files: fetched once a node, checked, and shared by the processes there; then read as a state dict.
+"""Weights files: fetched once a node, checked, and shared by the processes there.
 
 A local file is used where it lies. An object is kept in `$TENCH_CACHE`, else in the user's cache folder, else in the
 temporary one, under a name made of its URI and etag: a changed object is another file.
@@ -7,15 +7,11 @@ temporary one, under a name made of its URI and etag: a changed object is anothe
 import contextlib
 import hashlib
 import os
-import pickle
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
-import torch
 from filelock import FileLock
 
 from job.errors import ModelError
@@ -23,9 +19,6 @@ from job.settings import CACHE
 from job.stores.storage import Entry, Folder, is_bucket, open_folder, split_uri
 
 _PART_BYTES = 32 << 20
-_WRAPPERS = ("state_dict", "model")  # keys under which training scripts keep the state dict beside the optimizer's
-
-StateDict = Mapping[str, torch.Tensor]
 
 
 def fetch(uri: str) -> Path:
@@ -60,22 +53,6 @@ def fetch_folder(uri: str, patterns: Iterable[str]) -> Path:
         with contextlib.suppress(FileExistsError):
             (target / entry.key).symlink_to(path)
     return target
-
-
-def read_state_dict(path: Path) -> StateDict:
-    """The tensors of a `.safetensors` or `.pth` file, on the CPU; no code in it is run. Raises ModelError."""
-    try:
-        if path.name.endswith(".safetensors"):
-            return safetensors.torch.load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise ModelError(f"model.weights: {path} is no state dict that can be read safely: {error}") from error
-    for key in _WRAPPERS:
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ModelError(f"model.weights: {path} holds a {type(state).__name__}, not a state dict of tensors")
-    return state
 
 
 def cache_folder() -> Path:

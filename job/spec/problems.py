@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from job.spec.spec import SOURCES, JobSpec
+from job.spec.spec import SOURCES, JobSpec, RecipeSpec
 from job.terminal.spelling import closest, did_you_mean
 
 _SENTENCES = {
@@ -37,6 +37,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     for name, field in JobSpec.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
+_RECIPE = ("model", "recipe")  # a mapping of its own, or a name; pydantic's tag follows
 _REQUIRED_SECTIONS = ("source", "model", "output")
 
 _CHARACTERS = 60
@@ -101,6 +102,8 @@ def _path(error: ErrorDetails) -> str:
         return "source.kind"
     if parts[0] == "source":  # what follows is pydantic's tag, the kind
         parts = (parts[0], *parts[2:])
+    if parts[:2] == _RECIPE:
+        return ".".join(map(str, _RECIPE + parts[3:4])) + "".join(f"[{part}]" for part in parts[4:])
     return ".".join(map(str, parts[:2])) + "".join(f"[{part}]" for part in parts[2:] if isinstance(part, int))
 
 
@@ -119,6 +122,8 @@ def _sentence(error: ErrorDetails) -> str:
             return _one_of(list(SOURCES), error["input"]["kind"])
         case "literal_error":
             return _one_of(re.findall(r"\w+", context["expected"].replace(" or ", " ")), error["input"])
+        case "model_type" if error["loc"][:2] == _RECIPE:
+            return "must be the name of weights, or a mapping of resize, crop, interpolation, mean and std"
         case kind if kind in _SENTENCES:
             return _SENTENCES[kind].format(**context)
     return error["msg"]
@@ -134,6 +139,8 @@ def _unknown_key(parts: tuple[int | str, ...]) -> str:
     *sections, key = map(str, parts)
     if sections[:1] == ["source"]:
         return _unknown_source_key(sections[1], key)
+    if tuple(sections[:2]) == _RECIPE:
+        return f"unknown key{did_you_mean(key, RecipeSpec.model_fields)}"
     fields = _SECTIONS[sections[0]].model_fields if sections else JobSpec.model_fields
     return f"unknown key{_elsewhere(key) or did_you_mean(key, fields)}"
 

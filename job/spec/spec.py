@@ -19,16 +19,30 @@ from pydantic import (
     Tag,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from job.spec.columns import RESERVED
 from job.spec.torchvision_names import (
     WEIGHTS_SUFFIXES,
     check_torchvision_name,
+    check_torchvision_recipe,
     check_torchvision_task,
     check_torchvision_weights,
 )
-from job.spec.values import Count, Flag, Fraction, Gpus, Name, Uri, check_uri, check_version
+from job.spec.values import (
+    Channels,
+    Count,
+    Deviations,
+    Edges,
+    Flag,
+    Fraction,
+    Gpus,
+    Name,
+    Uri,
+    check_uri,
+    check_version,
+)
 
 # What every kind of source has.
 SourceUri = Annotated[
@@ -177,6 +191,33 @@ SourceSpec = Annotated[
 ]
 
 
+class RecipeSpec(SpecModel):
+    """How images become the input of a classifier of torchvision's whose weights are the user's own."""
+
+    resize: Edges = Field(description="Pixels of the shorter edge, or `[height, width]` whatever the aspect ratio")
+    crop: Edges | None = Field(default=None, description="Pixels, or `[height, width]`, around the centre")
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = Field(default="bilinear", description="Of the resizing")
+    mean: Channels = Field(
+        default=(0.485, 0.456, 0.406), description="Of red, green and blue, where a pixel is 0 to 1; ImageNet's"
+    )
+    std: Deviations = Field(default=(0.229, 0.224, 0.225), description="Likewise; ImageNet's")
+
+    @model_validator(mode="after")
+    def images_get_one_size(self) -> "RecipeSpec":
+        if self.crop is None and isinstance(self.resize, int):
+            raise ValueError("needs a crop where resize is the shorter edge, so that all images get one size")
+        return self
+
+
+def _recipe_form(value: Any) -> str:
+    return "weights" if isinstance(value, str) else "steps"
+
+
+RecipeChoice = Annotated[
+    Annotated[str, Tag("weights")] | Annotated[RecipeSpec, Tag("steps")], Discriminator(_recipe_form)
+]
+
+
 class ModelSpec(SpecModel):
     """The model, and what it is asked for."""
 
@@ -194,13 +235,26 @@ class ModelSpec(SpecModel):
     weights: str = Field(
         default="DEFAULT",
         min_length=1,
-        description="torchvision: an enum's name, the URI or path of a `.safetensors` or `.pth` state dict, or `none` "
-        "for random ones; a relative path starts from the working directory",
+        description="torchvision: an enum's name, the URI or path of a state dict (`.safetensors`, `.pth`, `.pt`, "
+        "`.ckpt`, `.bin`), or `none` for random ones; a relative path starts from the working directory",
+    )
+    weights_key: Annotated[str | None, DefaultCountsAs()] = Field(
+        default=None,
+        min_length=1,
+        description="The entry of a training script's file that holds the state dict, such as `model_ema`; found by "
+        "itself where it has a usual name",
+    )
+    recipe: Annotated[RecipeChoice | None, DefaultCountsAs()] = Field(
+        default=None,
+        description="How images become the input of a state dict of your own: the name of weights that the "
+        "architecture has, or a mapping of `resize`, `crop`, `interpolation`, `mean`, `std`; where it is left out, "
+        "that of the newest weights, with a warning",
     )
     labels: Uri | None = Field(
         default=None,
-        description="URI or path of a JSON list of class names, those of the weights where it is left out; a relative "
-        "path starts from the working directory",
+        description="URI or path of the class names, those of the weights where it is left out: a JSON list, "
+        "`imagenet_class_index.json`, `id2label`, `class_to_idx`, or text with a name a line; a relative path starts "
+        "from the working directory",
     )
     top_k: Count = Field(default=5, description="classify: how many labels a row keeps")
     score_threshold: Fraction = Field(default=0.9, description="detect: boxes that score less are dropped")
@@ -240,6 +294,26 @@ class ModelSpec(SpecModel):
         if "kind" in info.data and weights not in ("DEFAULT", "none"):
             raise ValueError("only torchvision models take weights apart from the name; use DEFAULT or none")
         return weights
+
+    @field_validator("weights_key")
+    @classmethod
+    def weights_key_is_of_a_file(cls, weights_key: str | None, info: ValidationInfo) -> str | None:
+        if weights_key is not None and not info.data.get("weights", ".pth").endswith(WEIGHTS_SUFFIXES):
+            raise ValueError("is an entry of a weights file, and model.weights names none")
+        return weights_key
+
+    @field_validator("recipe")
+    @classmethod
+    def recipe_is_of_a_torchvision_classifier(cls, recipe: Any, info: ValidationInfo) -> Any:
+        if recipe is None or "kind" not in info.data:
+            return recipe
+        if info.data["kind"] != "torchvision":
+            raise ValueError("only torchvision's models take a recipe; the others bring their own")
+        if info.data.get("task") == "detect":
+            raise ValueError("torchvision's detectors resize and normalise by themselves")
+        if isinstance(recipe, str) and "name" in info.data and "task" in info.data:
+            check_torchvision_recipe(info.data["name"], recipe)
+        return recipe
 
 
 class ComputeSpec(SpecModel):

@@ -11,11 +11,21 @@ from importlib.resources import files
 
 from job.terminal.spelling import did_you_mean
 
-WEIGHTS_SUFFIXES = (".safetensors", ".pth")
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".pth.tar")
+
+_QUANTISED = "quantized_"
+# What an enum's name ends in or holds, where it is of no use here, and why.
+_UNUSABLE = {
+    "_FEATURES": "are features without a classifier, and predict nothing",
+    "_FBGEMM": "are quantised weights, for CPUs alone, and are not run here",
+    "_QNNPACK": "are quantised weights, for CPUs alone, and are not run here",
+}
 
 
 def check_torchvision_name(name: str) -> None:
     """Raises ValueError for a name that torchvision gives to no classification or detection model."""
+    if name.startswith(_QUANTISED) and (plain := name.removeprefix(_QUANTISED)) in _tasks():
+        raise ValueError(f"quantised models run on CPUs alone and are not run here; use {plain}")
     if name not in _tasks():
         raise ValueError(
             "torchvision has no classification or detection model of this name" + did_you_mean(name, _tasks())
@@ -36,13 +46,25 @@ def check_torchvision_weights(name: str | None, weights: str) -> None:
     if weights.endswith(WEIGHTS_SUFFIXES):
         return
     if "/" in weights or "." in weights:
-        raise ValueError(f"a state dict is read from {' and '.join(WEIGHTS_SUFFIXES)}, not from this")
+        raise ValueError(f"a state dict is read from {', '.join(WEIGHTS_SUFFIXES)}, not from this")
     if name is None:
         return
     options = ("DEFAULT", *_models()[_tasks()[name]][name], "none")
+    if unusable := next((why for part, why in _UNUSABLE.items() if part in weights), None):
+        raise ValueError(f"{unusable}; {name} has {', '.join(options)}")
     if weights not in options:
         raise ValueError(
-            f"{name} has {', '.join(options)}; a state dict ends in {' or '.join(WEIGHTS_SUFFIXES)}"
+            f"{name} has {', '.join(options)}; a state dict ends in {', '.join(WEIGHTS_SUFFIXES)}"
+            + did_you_mean(weights, options)
+        )
+
+
+def check_torchvision_recipe(name: str, weights: str) -> None:
+    """Raises ValueError unless the model has weights of this name, whose recipe is meant."""
+    options = ("DEFAULT", *_models()[_tasks()[name]][name])
+    if weights not in options:
+        raise ValueError(
+            f"{name} has the recipes of its weights {', '.join(options)}; another one is a mapping with resize and crop"
             + did_you_mean(weights, options)
         )
 

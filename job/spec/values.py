@@ -6,7 +6,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 SCHEMES = ("s3", "gs", "az")
 
@@ -57,6 +57,27 @@ def check_version(version: Any) -> Any:
     return version
 
 
+def check_edges(value: Any) -> Any:
+    """Pixels of the shorter edge, or of height and width."""
+    edges = value if isinstance(value, list | tuple) and len(value) == 2 else [value]
+    if any(type(edge) is not int or edge < 1 for edge in edges):  # true is a 1 to Python
+        raise ValueError("must be a number of pixels, or [height, width]")
+    return value
+
+
+def check_channels(value: Any) -> Any:
+    is_three = isinstance(value, list | tuple) and len(value) == 3
+    if not is_three or any(type(each) not in (int, float) for each in value):
+        raise ValueError("must be three numbers, of red, green and blue, where a pixel is 0 to 1")
+    return value
+
+
+def check_deviations(value: Any) -> Any:
+    if min(check_channels(value)) <= 0:
+        raise ValueError("must be three numbers greater than 0")
+    return value
+
+
 Uri = Annotated[str, AfterValidator(check_uri)]
 Name = Annotated[
     str,
@@ -67,3 +88,8 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
 Gpus = Annotated[float, Field(strict=True, ge=0), AfterValidator(check_gpus)]
+_Pixels = Annotated[int, Field(ge=1)]
+Edges = Annotated[_Pixels | tuple[_Pixels, _Pixels], BeforeValidator(check_edges)]
+Channels = Annotated[tuple[float, float, float], BeforeValidator(check_channels)]
+_Deviation = Annotated[float, Field(gt=0)]
+Deviations = Annotated[tuple[_Deviation, _Deviation, _Deviation], BeforeValidator(check_deviations)]

@@ -186,7 +186,7 @@
 {{- define "tench.guards.uris" -}}
 {{- $job := .Values.job -}}
 {{- $uris := dict "job.source.uri" $job.source.uri "job.source.label_names" $job.source.label_names "job.model.labels" $job.model.labels "job.output.uri" $job.output.uri -}}
-{{- if regexMatch "\\.(safetensors|pth|pt)$" ($job.model.weights | default "") }}{{ $_ := set $uris "job.model.weights" $job.model.weights }}{{ end -}}
+{{- if regexMatch "\\.(safetensors|pth|pt|ckpt|bin|tar)$" ($job.model.weights | default "") }}{{ $_ := set $uris "job.model.weights" $job.model.weights }}{{ end -}}
 {{- range $name, $uri := $uris }}
 {{- if and $uri (not (regexMatch "^(s3://|gs://|az://|/)" $uri)) }}
 {{- fail (printf "ERROR: %s is %s, a path of your machine; give s3://…, gs://… or az://…, or the absolute path of a volume" $name $uri) }}

@@ -14,7 +14,7 @@ from torchvision.models import get_model, get_model_weights, list_models
 from job.errors import ModelError
 from job.models.load import load_predictor, load_recipe
 from job.models.torchvision import _build, _count_classes
-from job.recipe import Recipe, ShortestEdge
+from job.recipe import Exactly, Recipe, ShortestEdge
 
 CLASSIFIERS = list_models(module=torchvision.models)
 DETECTORS = list_models(module=torchvision.models.detection)
@@ -62,6 +62,7 @@ def test_a_recipe_is_that_of_the_named_weights():
     )
     assert load_recipe(make_model_spec(name="resnet50", weights="IMAGENET1K_V2")).resize == ShortestEdge(232)
     assert load_recipe(make_model_spec(name="resnet50", weights="my.pth")).resize == ShortestEdge(232)
+    assert load_recipe(make_model_spec(name="resnet50", weights="my.pth", recipe="IMAGENET1K_V1")).resize.pixels == 256
     efficient = load_recipe(make_model_spec(name="efficientnet_b5", weights="DEFAULT"))
     assert (efficient.interpolation, efficient.crop) == ("bicubic", (456, 456))
 
@@ -75,6 +76,49 @@ def test_every_weight_of_every_classifier_has_a_recipe_that_equals_its_preset(na
         assert (recipe.resize.pixels, *recipe.crop) == (*preset.resize_size, *preset.crop_size * 2)
         assert recipe.interpolation == preset.interpolation.value
         assert (list(recipe.mean), list(recipe.std)) == (preset.mean, preset.std)
+
+
+def test_a_recipe_of_ones_own_is_what_it_says():
+    steps = {"resize": [300, 200], "interpolation": "bicubic", "mean": [0, 0.5, 1], "std": [1, 0.5, 0.25]}
+    recipe = load_recipe(make_model_spec(weights="my.pth", recipe=steps))
+    assert recipe == Recipe(Exactly(300, 200), "bicubic", mean=(0, 0.5, 1), std=(1, 0.5, 0.25))
+    recipe = load_recipe(make_model_spec(weights="my.pth", recipe={"resize": 300, "crop": [280, 240]}))
+    assert (recipe.resize, recipe.crop, recipe.mean) == (ShortestEdge(300), (280, 240), (0.485, 0.456, 0.406))
+
+
+def test_the_recipe_that_is_assumed_for_a_state_dict_is_said_and_the_scripts_beside_it(caplog):
+    load_recipe(make_model_spec(name="resnet50", weights="s3://nets/my.pth"))
+    assert "model.recipe is not given, and s3://nets/my.pth does not tell" in caplog.text
+    assert (
+        "resnet50's newest weights, IMAGENET1K_V2: shorter edge to 232, bilinear, crop 224x224, mean 0.485"
+        in caplog.text
+    )
+    assert "torchvision's training script evaluates at 256" in caplog.text
+    caplog.clear()
+    load_recipe(make_model_spec(name="resnet18", weights="my.pth"))
+    assert "resnet18's newest weights, IMAGENET1K_V1: shorter edge to 256" in caplog.text
+    assert "training script" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"weights": "my.pth", "recipe": "IMAGENET1K_V1"}, {"weights": "IMAGENET1K_V1"}, {"weights": "none"}, {}],
+    ids=str,
+)
+def test_a_recipe_that_is_known_is_not_warned_of(fields, caplog):
+    load_recipe(make_model_spec(**fields))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("maskrcnn_resnet50_fpn", "masks"), ("keypointrcnn_resnet50_fpn", "keypoints")]
+)
+def test_what_a_detector_draws_besides_boxes_is_said_to_be_left_out(name, part, caplog):
+    load_recipe(make_model_spec(name=name, task="detect"))
+    assert f"{name}: a run keeps its boxes, labels and scores; {part} are left out" in caplog.text
+    caplog.clear()
+    load_recipe(make_model_spec(name="ssd300_vgg16", task="detect"))
+    assert not caplog.records
 
 
 def test_a_detectors_images_keep_their_size():
@@ -115,16 +159,6 @@ def test_a_state_dict_in_half_precision_and_in_a_training_scripts_checkpoint_is_
     found = predict(make_model_spec(weights=checkpoint), images())
     assert torch.allclose(found.sum(1), torch.ones(2))
     assert list(load_predictor(make_model_spec(weights=checkpoint), "cpu", 1).labels) == ["0", "1", "2"]
-
-
-def test_a_pickle_that_runs_code_is_refused(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "evil"), "w"))
-
-    torch.save({"fc.weight": Evil()}, tmp_path / "net.pth")
-    assert "no state dict that can be read safely" in refusal(weights=str(tmp_path / "net.pth"))
-    assert not (tmp_path / "evil").exists()
 
 
 def test_weights_of_another_architecture_are_refused_with_the_tensors_that_differ(network, write):

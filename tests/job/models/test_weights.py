@@ -12,7 +12,7 @@ from torchvision.models import get_model
 from job.errors import ModelError
 from job.models import weights
 from job.models.load import load_predictor
-from job.models.weights import cache_folder, fetch, read_state_dict
+from job.models.weights import cache_folder, fetch
 
 CONTENT = bytes(range(256)) * 200
 
@@ -121,20 +121,6 @@ def test_a_network_is_loaded_from_a_bucket(s3, cache, tmp_path, suffix):
     save(state, tmp_path / f"net{suffix}")
     uri = s3.put(f"net{suffix}", (tmp_path / f"net{suffix}").read_bytes())
     assert len(load_predictor(make_model_spec(weights=uri), "cpu", 1).labels) == 4
-
-
-@pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"no tensors", CONTENT])
-def test_what_holds_no_tensors_is_refused(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ModelError, match="no state dict that can be read safely"):
-        read_state_dict(tmp_path / name)
-
-
-def test_what_holds_something_else_is_refused(tmp_path):
-    torch.save([1, 2], tmp_path / "net.pth")
-    with pytest.raises(ModelError, match="holds a list, not a state dict"):
-        read_state_dict(tmp_path / "net.pth")
 
 
 def test_large_files_come_in_parts(s3, cache, monkeypatch):

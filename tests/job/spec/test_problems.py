@@ -99,12 +99,51 @@ GOOD: dict[str, Any] = {
             "model",
             {"weights": "imagenet1k_v1"},
             "model.weights: resnet152 has DEFAULT, IMAGENET1K_V1, IMAGENET1K_V2, none; a state dict ends in "
-            ".safetensors or .pth; did you mean IMAGENET1K_V1? (got 'imagenet1k_v1')",
+            ".safetensors, .pth, .pt, .ckpt, .bin, .pth.tar; did you mean IMAGENET1K_V1? (got 'imagenet1k_v1')",
         ),
         ("model", {"task": "detect"}, "model.task: resnet152 can only classify (got 'detect')"),
         ("model", {"name": ""}, "model.name: must not be empty (got '')"),
         ("model", {"name": None}, "model.name: must be text (got null)"),
         ("model", {3: 4}, "model.3: a key must be text (got 3)"),
+        (
+            "model",
+            {"recipe": {"resiz": 8, "crop": 8, "resize": 8}},
+            "model.recipe.resiz: unknown key; did you mean resize? (got 8)",
+        ),
+        ("model", {"recipe": {}}, "model.recipe.resize: is required"),
+        (
+            "model",
+            {"recipe": {"resize": 0, "crop": 8}},
+            "model.recipe.resize: must be a number of pixels, or [height, width] (got 0)",
+        ),
+        (
+            "model",
+            {"recipe": {"resize": 8, "crop": [8]}},
+            "model.recipe.crop: must be a number of pixels, or [height, width] (got [8])",
+        ),
+        (
+            "model",
+            {"recipe": {"resize": 256}},
+            "model.recipe: needs a crop where resize is the shorter edge, so that all images get one size "
+            "(got {'resize': 256})",
+        ),
+        (
+            "model",
+            {"recipe": {"resize": [8, 8], "std": [1, 0, 1]}},
+            "model.recipe.std: must be three numbers greater than 0 (got [1, 0, 1])",
+        ),
+        (
+            "model",
+            {"recipe": 5},
+            "model.recipe: must be the name of weights, or a mapping of resize, crop, interpolation, mean and std "
+            "(got 5)",
+        ),
+        (
+            "model",
+            {"recipe": "IMAGENET1K_V3"},
+            "model.recipe: resnet152 has the recipes of its weights DEFAULT, IMAGENET1K_V1, IMAGENET1K_V2; another "
+            "one is a mapping with resize and crop; did you mean IMAGENET1K_V2? (got 'IMAGENET1K_V3')",
+        ),
     ],
 )
 def test_a_problem_has_its_path_what_is_right_and_the_value(section: str, wrong: dict[Any, Any], line: str) -> None:

@@ -35,7 +35,15 @@ EVERYTHING: dict[str, Any] = {
         "kind": "torchvision",
         "name": "resnet152",
         "task": "classify",
-        "weights": "IMAGENET1K_V1",
+        "weights": "pretrained/model_1.pth",
+        "weights_key": "model_ema",
+        "recipe": {
+            "resize": 256,
+            "crop": [224, 224],
+            "interpolation": "bicubic",
+            "mean": [0.5, 0.5, 0.5],
+            "std": [0.25, 0.25, 0.25],
+        },
         "labels": None,
         "top_k": 5,
         "score_threshold": 0.9,
@@ -82,6 +90,8 @@ def test_the_promised_defaults() -> None:
             "name": "resnet18",
             "task": "classify",
             "weights": "DEFAULT",
+            "weights_key": None,
+            "recipe": None,
             "labels": None,
             "top_k": 5,
             "score_threshold": 0.9,
@@ -138,7 +148,7 @@ def test_the_schema_is_sound_and_says_what_it_is() -> None:
 
 def test_every_field_has_a_description_and_no_object_takes_other_keys() -> None:
     objects = [SCHEMA, *SCHEMA["$defs"].values()]
-    assert len(objects) == 9
+    assert len(objects) == 10
     for schema in objects:
         assert schema["additionalProperties"] is False
         for name, field in schema["properties"].items():
@@ -208,6 +218,11 @@ def test_a_model_that_only_detects_is_not_asked_to_classify_by_default() -> None
         ({"kind": "transformers", "name": "https://host/model"}, "unknown scheme https://"),
         ({"kind": "transformers", "name": "a/b", "weights": "w.pth"}, "only torchvision models take weights"),
         ({"kind": "python", "name": "module.factory"}, "module:factory"),
+        ({"kind": "python", "name": "m:f", "recipe": "DEFAULT"}, "the others bring their own"),
+        ({"kind": "transformers", "name": "a/b", "recipe": {"resize": 8, "crop": 8}}, "the others bring their own"),
+        ({"kind": "torchvision", "name": "ssd300_vgg16", "task": "detect", "recipe": "DEFAULT"}, "by themselves"),
+        ({"kind": "torchvision", "name": "resnet18", "recipe": "IMAGENET1K_V2"}, "has the recipes of its weights"),
+        ({"kind": "torchvision", "name": "resnet18", "weights_key": "model"}, "model.weights names none"),
         ({"kind": "torchvision", "name": "resnet18", "weights": "http://host/w.pth"}, "unknown scheme http://"),
     ],
 )

@@ -3,7 +3,12 @@
 import pytest
 from torchvision import models
 
-from job.spec.torchvision_names import check_torchvision_name, check_torchvision_task, check_torchvision_weights
+from job.spec.torchvision_names import (
+    check_torchvision_name,
+    check_torchvision_recipe,
+    check_torchvision_task,
+    check_torchvision_weights,
+)
 
 MODELS = [
     *((name, "classify") for name in models.list_models(module=models)),
@@ -28,9 +33,7 @@ def test_the_default_weights_of_every_model_know_their_classes() -> None:
         check_torchvision_weights(name, models.get_model_weights(name).DEFAULT.name)
 
 
-@pytest.mark.parametrize(
-    "name", ["deeplabv3_resnet50", "raft_large", "r3d_18", "lraspp_mobilenet_v3_large", "quantized_resnet18"]
-)
+@pytest.mark.parametrize("name", ["deeplabv3_resnet50", "raft_large", "r3d_18", "lraspp_mobilenet_v3_large"])
 def test_models_of_other_tasks_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="no classification or detection model"):
         check_torchvision_name(name)
@@ -56,7 +59,19 @@ def test_a_name_like_no_other_gets_no_guess() -> None:
 
 
 @pytest.mark.parametrize(
-    "weights", ["DEFAULT", "none", "IMAGENET1K_V2", "w.pth", "./a b/w.safetensors", "s3://bucket/w.pth"]
+    "weights",
+    [
+        "DEFAULT",
+        "none",
+        "IMAGENET1K_V2",
+        "w.pth",
+        "./a b/w.safetensors",
+        "s3://bucket/w.pth",
+        "w.pt",
+        "last.ckpt",
+        "pytorch_model.bin",
+        "model_best.pth.tar",
+    ],
 )
 def test_weights_are_a_name_or_a_state_dict(weights: str) -> None:
     check_torchvision_weights("resnet152", weights)
@@ -73,9 +88,10 @@ def test_weights_are_a_name_or_a_state_dict(weights: str) -> None:
         ("default", r"did you mean DEFAULT\?"),
         ("None", r"did you mean none\?"),
         ("COCO_V1", "resnet152 has DEFAULT"),
-        ("w.pt", r"read from \.safetensors and \.pth"),
-        ("s3://bucket/model.bin", r"read from \.safetensors and \.pth"),
-        ("w.PTH", r"read from \.safetensors and \.pth"),
+        ("w.onnx", r"read from \.safetensors, \.pth, \.pt, \.ckpt, \.bin, \.pth\.tar, not from this"),
+        ("s3://bucket/model.h5", r"read from \.safetensors, \.pth"),
+        ("w.PTH", r"read from \.safetensors, \.pth"),
+        ("IMAGENET1K_FBGEMM_V2", "are quantised weights, for CPUs alone, and are not run here; resnet152 has DEFAULT"),
     ],
 )
 def test_other_weights_are_refused_with_what_there_is(weights: str, text: str) -> None:
@@ -84,11 +100,27 @@ def test_other_weights_are_refused_with_what_there_is(weights: str, text: str) -
 
 
 def test_weights_without_a_classifier_are_not_offered() -> None:
-    with pytest.raises(ValueError, match="vgg16 has DEFAULT, IMAGENET1K_V1, none;"):
+    with pytest.raises(ValueError, match=r"without a classifier, .*; vgg16 has DEFAULT, IMAGENET1K_V1, none"):
         check_torchvision_weights("vgg16", "IMAGENET1K_FEATURES")
 
 
 def test_weights_of_an_unknown_model_are_checked_by_their_form() -> None:
     check_torchvision_weights(None, "ANYTHING")
     with pytest.raises(ValueError, match="read from"):
-        check_torchvision_weights(None, "w.pt")
+        check_torchvision_weights(None, "w.onnx")
+
+
+@pytest.mark.parametrize("name", models.list_models(module=models.quantization))
+def test_a_quantised_model_is_refused_with_the_one_to_use(name: str) -> None:
+    with pytest.raises(ValueError, match=f"are not run here; use {name.removeprefix('quantized_')}$"):
+        check_torchvision_name(name)
+
+
+def test_a_recipe_is_named_by_weights_of_the_same_model() -> None:
+    check_torchvision_recipe("resnet50", "IMAGENET1K_V1")
+    check_torchvision_recipe("resnet50", "DEFAULT")
+    for other in ("none", "IMAGENET1K_V3", "w.pth"):
+        with pytest.raises(
+            ValueError, match="resnet50 has the recipes of its weights DEFAULT, IMAGENET1K_V1, IMAGENET1K_V2"
+        ):
+            check_torchvision_recipe("resnet50", other)
