@@ -1,4 +1,7 @@
-"""`python -m job SPEC [RUN_ID]`: what the cluster runs. The same run, and the same exit codes, as `tench run`."""
+"""`python -m job SPEC [RUN_ID] [--accept-changed-model]`: what the cluster runs.
+
+The same run, and the same exit codes, as `tench run`.
+"""
 
 import sys
 
@@ -6,18 +9,21 @@ from job.errors import UsageError
 from job.spec.spec_file import load_spec
 from job.terminal.console import end_with, log_to_stderr, print_lines
 
+ACCEPT = "--accept-changed-model"
+
 
 def main(arguments: list[str]) -> None:
     console = log_to_stderr(verbose=False)
-    if not 1 <= len(arguments) <= 2:
-        raise UsageError(f"python -m job takes SPEC and perhaps RUN_ID (got {arguments!r})")
+    names = [argument for argument in arguments if argument != ACCEPT]
+    if not 1 <= len(names) <= 2:
+        raise UsageError(f"python -m job takes SPEC and perhaps RUN_ID and {ACCEPT} (got {arguments!r})")
     from job.plan.plan import run_paths
     from job.results.driver_log import keep_log
     from job.run import run
 
-    spec, run_id = load_spec(arguments[0]), arguments[1] if len(arguments) == 2 else None
+    spec, run_id = load_spec(names[0]), names[1] if len(names) == 2 else None
     keep_log(run_paths(spec, run_id))
-    result = run(spec, run_id, None, console)
+    result = run(spec, run_id, None, console, accept_changed_model=ACCEPT in arguments)
     print_lines(console, *result.summary())
     print(result.uri)
 

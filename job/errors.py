@@ -6,7 +6,8 @@
     │   └── ObjectChanged   exit 1   it holds another object under the key than was asked for
     ├── SpecError           exit 2   the spec is wrong; carries every problem found
     ├── UsageError          exit 2   the call is wrong
-    │   └── PlanChanged     exit 2   the run id belongs to another plan
+    │   ├── PlanChanged     exit 2   the run id belongs to another plan
+    │   └── ModelChanged    exit 2   the model is another than the run was planned with
     ├── PreflightError      exit 3   nothing was started
     │   ├── SourceError              the images are not where the spec says
     │   └── ModelError               the model cannot be built as the spec says
@@ -64,6 +65,10 @@ class UsageError(TenchError):
 
 class PlanChanged(UsageError):
     """The run id belongs to a run of another source, model or shard size."""
+
+
+class ModelChanged(UsageError):
+    """Weights, files, preparation or packages that decide about the answer are others than the plan's."""
 
 
 class PreflightError(TenchError):

@@ -7,19 +7,25 @@ import dataclasses
 import datetime
 import logging
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 
 from rich.console import Console
 
 from job.engines.engine import Engine, Work, choose_engine
+from job.errors import TenchError
+from job.models.identity import identify
 from job.models.load import load_recipe
+from job.models.resolve import ResolvedModel, resolve
 from job.plan.chunks import cut
 from job.plan.freeze import freeze
 from job.plan.manifest import Manifest
 from job.plan.paths import RunPaths
-from job.plan.plan import check_unchanged, run_paths
-from job.plan.records import Metrics, Plan, Success, load_plan, load_success
+from job.plan.plan import check_model, check_model_files, check_unchanged, run_paths, versions
+from job.plan.records import Metrics, Origin, Plan, Success, load_plan, load_success
+from job.recipe import Recipe
 from job.report.publish import Attempt, publish_report
 from job.report.report import Report
 from job.results.metrics_text import metrics_lines
@@ -27,6 +33,7 @@ from job.results.progress import ProgressReporter
 from job.results.run_listing import committed_shards
 from job.results.run_summary import RunSummary
 from job.results.sink import Sink
+from job.settings import IMAGE
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
 from job.spec.spec import JobSpec
@@ -75,8 +82,17 @@ class Result:
         return [counts, *metrics_lines(self.metrics), f"report: {self.report}"]
 
 
-def run(spec: JobSpec, run_id: str | None, engine_name: str | None, console: Console) -> Result:
-    """Runs, or resumes, until `_SUCCESS` is there. Raises TenchError."""
+def run(
+    spec: JobSpec,
+    run_id: str | None,
+    engine_name: str | None,
+    console: Console,
+    accept_changed_model: bool = False,
+) -> Result:
+    """Runs, or resumes, until `_SUCCESS` is there. Raises TenchError.
+
+    ModelChanged is among them where the model is another than an earlier attempt's, unless that is accepted.
+    """
     started = time.monotonic()
     paths = run_paths(spec, run_id)
     folder = open_folder(paths.uri)
@@ -84,28 +100,66 @@ def run(spec: JobSpec, run_id: str | None, engine_name: str | None, console: Con
     if plan:
         check_unchanged(plan, spec)
         if success := load_success(folder):
+            if not accept_changed_model:
+                check_complete(plan, spec)
             log.info("run %s is complete since %s, nothing to do", paths.run_id, success.finished)
             return Result(RunPaths.of(folder.uri), success)
     limits = Limits.of(spec.errors)
     with choose_engine(engine_name, spec.compute) as engine:
         # Both fail before anything is written; Ray starts meanwhile.
-        recipe, slots = load_recipe(spec.model), engine.slots
-        plan = plan or freeze(spec, paths, folder, open_source(spec.source, limits).list())
+        recipe, chosen = choose_model(spec, plan, engine, accept_changed_model)
+        slots = engine.slots
+        listing = open_source(spec.source, limits).list()
+        plan = plan or freeze(spec, paths, folder, listing, lambda: chosen().frozen)
+        origin = origin_of_attempt(plan, chosen(), accept_changed_model)
         manifest = Manifest(paths, plan.parts)
         report = Report(spec.model.task, spec.report.samples, plan.run_id)
-        summary = RunSummary(spec, plan, folder, report.add)
+        summary = RunSummary(spec, plan, folder, report.add, origin)
         block_images = engine.block_images(spec.compute.batch_size)
         decode = DecodeStage(manifest, spec.source, limits, recipe, slots.threads_per_task, block_images)
-        attempt = infer(spec, plan, decode, summary, engine, console)
+        attempt = infer(spec, decode, chosen(), summary, engine, console)
     return finish(spec, manifest, summary, report, attempt, time.monotonic() - started)
 
 
+def check_complete(plan: Plan, spec: JobSpec) -> None:
+    """Raises ModelChanged where the files of a complete run's model are others by now."""
+    try:
+        files = identify(spec.model)
+    except TenchError as error:
+        log.debug("the model of run %s cannot be looked at: %s", plan.run_id, error)
+        return
+    check_model_files(plan, files)
+
+
+def choose_model(
+    spec: JobSpec, plan: Plan | None, engine: Engine, accept_changed: bool
+) -> tuple[Recipe, Callable[[], ResolvedModel]]:
+    """How images are prepared, at once, and the model with all that is chosen for it, which may wait for a replica.
+
+    Of a run that is resumed it is what the plan has frozen.
+    """
+    planned = plan.model if plan and not accept_changed else None
+    model = resolve(spec.model, planned)
+    recipe = load_recipe(model.spec)
+    precision = engine.choose_precision(spec.model) if planned is None else lambda: planned.precision
+    if engine.spans_nodes:
+        model = model.stage_below(spec.output.uri)
+    return recipe, cache(lambda: model.chosen(recipe, precision()))
+
+
+def origin_of_attempt(plan: Plan, model: ResolvedModel, accept_changed: bool) -> Origin:
+    """What the files of this attempt are made with. Raises ModelChanged."""
+    accepted = check_model(plan, model.frozen, accept_changed)
+    frozen = model.frozen if accepted or plan.model is None else plan.model
+    return Origin(model=frozen.digest, accepted=accepted, versions=versions(), image=IMAGE.value())
+
+
 def infer(
-    spec: JobSpec, plan: Plan, decode: DecodeStage, summary: RunSummary, engine: Engine, console: Console
+    spec: JobSpec, decode: DecodeStage, model: ResolvedModel, summary: RunSummary, engine: Engine, console: Console
 ) -> Attempt:
     """Commits every shard that is not committed yet."""
     attempt = Attempt(engine.name, spec.compute.concurrency, datetime.datetime.now(datetime.UTC))
-    folder, manifest = summary.folder, decode.manifest
+    folder, manifest, plan = summary.folder, decode.manifest, summary.plan
     committed = committed_shards(folder, manifest.paths, plan)
     open_shards = [shard for shard in range(plan.shards) if shard not in committed]
     if committed:
@@ -114,12 +168,12 @@ def infer(
     if not open_shards:
         return attempt
     chunks = cut(plan, open_shards, spec.compute.batch_size, engine.slots.decode_tasks)
-    sink = Sink(folder, manifest, plan, summary.add)
+    sink = Sink(folder, manifest, plan, summary.add, summary.origin)
     progress = ProgressReporter(folder, plan.images, summary.rows, console, engine.slots)
-    with progress, closing(engine.run(Work(chunks, decode, spec.model, spec.compute))) as tables:
+    with progress, closing(engine.run(Work(chunks, decode, model, spec.compute))) as tables:
         for table in tables:
             rows, figures = timing.detach(table)
-            sink.add(rows)
+            sink.add(rows, figures)
             progress.add(rows, figures)
         sink.close()
     log.info("%s", progress.line())

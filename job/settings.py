@@ -48,6 +48,9 @@ CACHE: Variable[str | None] = Variable(
 CAPACITY_TIMEOUT_S = Variable(
     "TENCH_CAPACITY_TIMEOUT_S", 600.0, "How long a driver waits for a Ray cluster's workers, in seconds", _seconds
 )
+IMAGE: Variable[str | None] = Variable(
+    "TENCH_IMAGE", None, "The container's image, as the run's plan and files name it; the chart sets it", str
+)
 PROFILE: Variable[str | None] = Variable(
     "TENCH_PROFILE", None, "The file of chart values that `plan`, `submit` and `render` use where no `-f` is given", str
 )
@@ -55,7 +58,13 @@ RETRY_DEADLINE_S = Variable(
     "TENCH_RETRY_DEADLINE_S", 180.0, "How long a read or write of a store is tried again, in seconds", _seconds
 )
 
-VARIABLES: tuple[Variable[str | None] | Variable[float], ...] = (CACHE, CAPACITY_TIMEOUT_S, PROFILE, RETRY_DEADLINE_S)
+VARIABLES: tuple[Variable[str | None] | Variable[float], ...] = (
+    CACHE,
+    CAPACITY_TIMEOUT_S,
+    IMAGE,
+    PROFILE,
+    RETRY_DEADLINE_S,
+)
 
 # Read by the libraries that Tench uses.
 OTHERS = {

@@ -46,11 +46,13 @@ def run(
     run_id: str | None = None,
     engine: str | None = None,
     progress: bool = True,
+    accept_changed_model: bool = False,
 ) -> "Result":
     """Runs a spec on this machine, or resumes it, until `_SUCCESS` is there; a finished run returns at once.
 
     `engine` is `local` or `ray`; None is `ray` inside a Ray job or where RAY_ADDRESS is set, else `local`.
 
+    A run goes on with the model that it was planned with: another raises ModelChanged, unless `accept_changed_model`.
     Shows a bar on a terminal and in a notebook, unless `progress` is false. Writes to `<output.uri>/<run id>/`.
     Raises RunFailed where too many images failed (all rows are committed), PreflightError where nothing was started.
     """
@@ -62,7 +64,7 @@ def run(
         raise UsageError(
             f"running needs the extra `job`, and {error.name} is not installed: pip install '.[job]' in Tench's folder"
         ) from error
-    return run_job(loaded, run_id, engine, Console(stderr=True, quiet=not progress))
+    return run_job(loaded, run_id, engine, Console(stderr=True, quiet=not progress), accept_changed_model)
 
 
 def open_run(uri: str | os.PathLike[str]) -> "StoredRun":

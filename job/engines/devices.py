@@ -1,9 +1,10 @@
 """Devices: what `gpus_per_replica` means where a process stands."""
 
 import logging
+from collections.abc import Iterable
 
 from job.errors import ModelError
-from job.spec.spec import ComputeSpec
+from job.spec.spec import ComputeSpec, ModelSpec
 
 log = logging.getLogger(__name__)
 
@@ -15,6 +16,16 @@ def gpus_wanted(compute: ComputeSpec) -> float:
     import torch
 
     return 1.0 if torch.cuda.is_available() else 0.0
+
+
+def precision_on(model: ModelSpec, devices: Iterable[str]) -> str | None:
+    """The precision that suits all of the devices; None where the model chooses its own."""
+    if model.kind == "python":
+        return None
+    from job.models.device import choose_dtype
+
+    chosen = {str(choose_dtype(model, device)).removeprefix("torch.") for device in devices}
+    return chosen.pop() if len(chosen) == 1 else "float32"
 
 
 def replica_device(gpus: float, cpu_fallback: bool) -> str:

@@ -1,13 +1,14 @@
 """What an engine is, and which one a run gets. Both run the same two stages: `DecodeStage` and `TimedPredict`."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 import pyarrow as pa
 
 from job.errors import UsageError
+from job.models.resolve import ResolvedModel
 from job.plan.chunks import Chunks
 from job.spec.spec import ComputeSpec, ModelSpec
 from job.stages.decode import DecodeStage
@@ -22,7 +23,7 @@ class Work:
 
     chunks: Chunks
     decode: DecodeStage
-    model: ModelSpec
+    model: ResolvedModel
     compute: ComputeSpec
 
 
@@ -41,6 +42,16 @@ class Engine(Protocol):
     @property
     def slots(self) -> Slots:
         """Waits until started, once. Raises PreflightError."""
+
+    @property
+    def spans_nodes(self) -> bool:
+        """Whether replicas may be on other nodes than this process. Waits until started."""
+
+    def choose_precision(self, model: ModelSpec) -> Callable[[], str | None]:
+        """Begins to find out what `model.precision` is on a replica's device; the answer waits for it.
+
+        None where the model chooses its own.
+        """
 
     def block_images(self, batch_size: int) -> int:
         """How many images a decoded table holds at most."""

@@ -11,10 +11,10 @@ from typing import Self
 import pyarrow as pa
 
 from job.engines.channel import Channel, ChannelClosedError
-from job.engines.devices import gpus_wanted
+from job.engines.devices import gpus_wanted, precision_on
 from job.engines.engine import Work, cores
 from job.errors import PreflightError
-from job.spec.spec import ComputeSpec
+from job.spec.spec import ComputeSpec, ModelSpec
 from job.stages.slots import Slots
 from job.stages.timed_predict import TimedPredict
 
@@ -46,13 +46,22 @@ class LocalEngine:
 
     @functools.cached_property
     def slots(self) -> Slots:
-        return Slots(decode_threads=cores(), threads_per_task=cores(), replicas=len(local_devices(self._compute)))
+        return Slots(decode_threads=cores(), threads_per_task=cores(), replicas=len(self._devices))
+
+    @functools.cached_property
+    def _devices(self) -> list[str]:
+        return local_devices(self._compute)
+
+    spans_nodes = False
+
+    def choose_precision(self, model: ModelSpec) -> Callable[[], str | None]:
+        return functools.partial(precision_on, model, self._devices)
 
     def block_images(self, batch_size: int) -> int:
         return batch_size
 
     def run(self, work: Work) -> Generator[pa.Table]:
-        devices = local_devices(work.compute)
+        devices = self._devices
         chunks = iter(work.chunks)
         lock = threading.Lock()
         decoded: Channel[pa.Table] = Channel(DECODED_AHEAD * len(devices), CHUNKS_AT_ONCE)

@@ -8,18 +8,19 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pyarrow as pa
 
 from job.engines.capacity import await_capacity, divide
-from job.engines.devices import gpus_wanted, replica_device
+from job.engines.devices import gpus_wanted, precision_on, replica_device
 from job.engines.engine import Work, cores
 from job.engines.ray_errors import unwrapped, wrapped
 from job.errors import PreflightError, TenchError
+from job.models.resolve import ResolvedModel
 from job.recipe import Recipe
 from job.spec.spec import ComputeSpec, ModelSpec
 from job.stages.slots import Slots
@@ -83,6 +84,31 @@ class RayEngine:
         cpus_by_node = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
         return divide(cpus_by_node, self._compute)
 
+    @cached_property
+    def spans_nodes(self) -> bool:
+        import ray
+
+        _ = self.slots  # waits until Ray is there
+        return len([node for node in ray.nodes() if node["Alive"]]) > 1
+
+    def choose_precision(self, model: ModelSpec) -> Callable[[], str | None]:
+        """On this machine it is known here; on a cluster a task asks the device that a replica would get."""
+        gpus, fallback = gpus_wanted(self._compute), self._compute.cpu_fallback
+        if model.kind == "python" or model.precision != "auto" or not self.spans_nodes:
+            return partial(_precision_here, model, gpus, fallback)
+        import ray
+
+        ask = ray.remote(num_cpus=self._compute.cpus_per_replica, num_gpus=gpus or None)(_precision_here)
+        asked = ask.remote(model, gpus, fallback)
+
+        def answer() -> str | None:
+            try:
+                return cast(str | None, ray.get(asked))
+            except Exception as error:
+                raise unwrapped(error) from error
+
+        return answer
+
     def block_images(self, batch_size: int) -> int:
         return max(batch_size, 1000 - 1000 % batch_size)
 
@@ -92,6 +118,11 @@ class RayEngine:
             yield from rows_dataset(work).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
         except Exception as error:
             raise unwrapped(error) from error
+
+
+def _precision_here(model: ModelSpec, gpus: float, cpu_fallback: bool) -> str | None:
+    with wrapped():
+        return precision_on(model, [replica_device(gpus, cpu_fallback)])
 
 
 def init_ray(compute: ComputeSpec) -> None:
@@ -183,7 +214,7 @@ class Replica:
     Ray Data takes an error of `__init__` for a death, and starts three more; one of `__call__` ends the run.
     """
 
-    def __init__(self, model: ModelSpec, compute: ComputeSpec, gpus: float, recipe: Recipe) -> None:
+    def __init__(self, model: ResolvedModel, compute: ComputeSpec, gpus: float, recipe: Recipe) -> None:
         from job.stages.timed_predict import TimedPredict
 
         self._error: TenchError | None = None

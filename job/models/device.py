@@ -1,6 +1,7 @@
 """Devices: the precision each is fast at, models placed on them, and pixels made into their input."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -37,6 +38,12 @@ def choose_dtype(spec: ModelSpec, device: str) -> torch.dtype:
     else:
         fast = spec.task == "classify" and cpu_is_fast_at_bfloat16()
     return torch.bfloat16 if fast else torch.float32
+
+
+@cache
+def device_name(device: str) -> str:
+    """What a GPU's maker calls it; `cpu`."""
+    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else "cpu"
 
 
 def cpu_is_fast_at_bfloat16() -> bool:

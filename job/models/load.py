@@ -5,16 +5,19 @@ module for each kind, imported only when it is asked for: torch takes seconds to
 """
 
 import shutil
+import socket
 from typing import TYPE_CHECKING
 
 from job.errors import ModelError
+from job.models.identity import identify
 from job.spec.spec import ModelSpec
 
 if TYPE_CHECKING:
     from job.models.predictor import Predictor
+    from job.models.resolve import ResolvedModel
     from job.recipe import Recipe
 
-__all__ = ["load_predictor", "load_recipe"]
+__all__ = ["load_predictor", "load_recipe", "load_resolved"]
 
 _COMPILERS = ("g++", "gcc", "clang", "cc")  # torch.compile writes C++ for a CPU, and C to launch what a GPU runs
 
@@ -36,6 +39,26 @@ def load_recipe(spec: ModelSpec) -> "Recipe":
     if spec.task == "classify" and recipe.size is None:
         raise ModelError(f"{spec.name}: its recipe gives images of different sizes, and a batch to classify has one")
     return recipe
+
+
+def load_resolved(model: "ResolvedModel", device: str, threads: int) -> "Predictor":
+    """As `load_predictor`, the very model that the driver resolved. Raises ModelError where this node has another."""
+    spec = model.spec
+    if model.staged and spec.kind == "torchvision":
+        from job.models.torchvision import fetch_weights
+
+        fetch_weights(spec, model.staged)
+    elif model.staged:
+        spec = spec.model_copy(update={"name": model.staged, "revision": None})
+    predictor = load_predictor(spec, device, threads)
+    # After it was loaded: what is compared now cannot be replaced before it is read.
+    here = identify(model.spec)
+    if differences := [name for name in here if here[name] != model.frozen.files.get(name)]:
+        raise ModelError(
+            f"{model.spec.name}: {', '.join(differences[:3])} on {socket.gethostname()} is another than the driver has;"
+            " give every node the same files, or put them into a bucket"
+        )
+    return predictor
 
 
 def load_predictor(spec: ModelSpec, device: str, threads: int) -> "Predictor":

@@ -1,5 +1,7 @@
 """torchvision's classification and detection models, by name; weights by enum, from a state dict, or none."""
 
+import os
+import shutil
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
@@ -45,18 +47,30 @@ def load_predictor(spec: ModelSpec, device: str) -> Predictor:
     return NetworkClassifier(network, recipe_of_spec(spec), labels, placement)
 
 
-def _with_enum(spec: ModelSpec, weights: WeightsEnum) -> Network:
+def fetch_weights(spec: ModelSpec, staged: str | None = None) -> Path:
+    """torchvision's own file, in torch's cache on this node; fetched from torchvision, or from where it is staged."""
+    weights = cast(WeightsEnum, enum_of(spec))
     url = cast(Weights, weights.value).url
     cached = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
     try:
         with node_lock(cached.name):
-            if not cached.is_file():
+            if not cached.is_file() and staged:
+                cached.parent.mkdir(parents=True, exist_ok=True)
+                temporary = cached.with_name(f".{cached.name}.{os.getpid()}")
+                shutil.copyfile(fetch(f"{staged}/{cached.name}"), temporary)
+                temporary.replace(cached)
+            elif not cached.is_file():
                 weights.get_state_dict(progress=False, check_hash=True)
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         raise ModelError(
             f"{spec.name}: cannot fetch {url} ({error}); put the file at {cached}, or name a state dict of your own "
             "store in model.weights"
         ) from error
+    return cached
+
+
+def _with_enum(spec: ModelSpec, weights: WeightsEnum) -> Network:
+    fetch_weights(spec)
     network: Network = get_model(spec.name, weights=weights, progress=False)
     return network
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import huggingface_hub
 import torch
 import transformers
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification, AutoModelForObjectDetection
@@ -16,6 +15,8 @@ from job.errors import ModelError
 from job.models.class_names import check_labels, read_labels
 from job.models.classifier import NetworkClassifier
 from job.models.device import Placement
+from job.models.hub import snapshot
+from job.models.identity import CONFIGURATION, file_patterns, is_on_hub
 from job.models.predictor import Predictor
 from job.models.processor import recipe_of
 from job.models.transformers_detector import TransformersDetector
@@ -25,8 +26,6 @@ from job.spec.spec import ModelSpec
 from job.stores.storage import is_bucket
 
 _RANDOM_SEED = 0
-_CONFIGURATION = ("*.json",)
-_WEIGHTS = (*_CONFIGURATION, "model.safetensors", "model-*.safetensors")
 
 transformers.utils.logging.disable_progress_bar()
 transformers.logging.set_verbosity_error()  # its report of missing tensors is our ModelError
@@ -34,12 +33,12 @@ transformers.logging.set_verbosity_error()  # its report of missing tensors is o
 
 def load_recipe(spec: ModelSpec) -> Recipe:
     """Of the image processor that the model's configuration names."""
-    return recipe_of(_processor(spec, _folder(spec.name, _CONFIGURATION)), spec.name)
+    return recipe_of(_processor(spec, _folder(spec, CONFIGURATION)), spec.name)
 
 
 def load_predictor(spec: ModelSpec, device: str) -> Predictor:
     """Raises ModelError where the files are not there or not whole; `weights: none` draws them from a fixed seed."""
-    folder = _folder(spec.name, _CONFIGURATION if spec.weights == "none" else _WEIGHTS)
+    folder = _folder(spec, file_patterns(spec))
     network = _network(spec, folder)
     labels = _labels(spec, network.config)
     processor = _processor(spec, folder)
@@ -59,19 +58,10 @@ class _Logits(torch.nn.Module):
         return logits
 
 
-def _folder(name: str, patterns: Sequence[str]) -> Path:
-    if is_bucket(name):
-        return fetch_folder(name, patterns)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=[*patterns]))
-    except Exception as error:
-        raise ModelError(
-            f"model.name: {name} is no folder here, and the hub does not give it ({type(error).__name__}: {error}); "
-            "give a local folder, or HF_HOME with the model in its cache"
-        ) from error
+def _folder(spec: ModelSpec, patterns: Sequence[str]) -> Path:
+    if is_on_hub(spec):
+        return snapshot(spec.name, spec.revision, patterns)
+    return fetch_folder(spec.name, patterns) if is_bucket(spec.name) else Path(spec.name).expanduser()
 
 
 def _network(spec: ModelSpec, folder: Path) -> Any:

@@ -7,7 +7,7 @@ died, or by one that lost a race, can never be taken for this plan's.
 import datetime
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 
 import pyarrow as pa
@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from job.errors import StoreError
 from job.plan.paths import RunPaths
 from job.plan.plan import check_unchanged, fingerprint, versions
-from job.plan.records import Part, Plan, load_plan
+from job.plan.records import FrozenModel, Part, Plan, load_plan
+from job.settings import IMAGE
 from job.spec.columns import PLACE
 from job.spec.spec import JobSpec
 from job.stores.storage import Folder
@@ -28,8 +29,17 @@ PART_ROWS = 1_000_000
 PART_BYTES = 64 << 20
 
 
-def freeze(spec: JobSpec, paths: RunPaths, folder: Folder, listing: Iterator[pa.Table]) -> Plan:
-    """Writes the manifest and then `plan.json`, create-only. Where another planner was first, its plan is the one."""
+def freeze(
+    spec: JobSpec,
+    paths: RunPaths,
+    folder: Folder,
+    listing: Iterator[pa.Table],
+    model: Callable[[], FrozenModel | None] = lambda: None,
+) -> Plan:
+    """Writes the manifest and then `plan.json`, create-only. Where another planner was first, its plan is the one.
+
+    `model` is asked once the source is listed: it may have to wait for a replica's node.
+    """
     images = 0
     sizes: int | None = 0
     parts: list[Part] = []
@@ -51,6 +61,8 @@ def freeze(spec: JobSpec, paths: RunPaths, folder: Folder, listing: Iterator[pa.
         rows_per_file=spec.output.rows_per_file,
         parts=tuple(parts),
         versions=versions(),
+        model=model(),
+        image=IMAGE.value(),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
     return _commit(plan, folder, spec)

@@ -5,14 +5,19 @@ What determines the result is its fingerprint; `freeze` writes the plan, `record
 
 import hashlib
 import json
+import logging
 import platform
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from job.errors import PlanChanged
+from job.errors import ModelChanged, PlanChanged
 from job.plan.paths import RunPaths
-from job.plan.records import Plan
+from job.plan.records import FrozenModel, Plan
+from job.settings import IMAGE
 from job.spec.spec import JobSpec
+
+log = logging.getLogger(__name__)
 
 
 def determinants(spec: JobSpec) -> dict[str, Any]:
@@ -38,24 +43,79 @@ def check_unchanged(plan: Plan, spec: JobSpec) -> None:
     if plan.fingerprint == fingerprint(spec):
         return
     old, new = _flatten(determinants(JobSpec.model_validate(plan.spec))), _flatten(determinants(spec))
-    changes = [
-        f"{key}: {old.get(key)!r} → {new.get(key)!r}" for key in sorted({*old, *new}) if old.get(key) != new.get(key)
-    ]
     raise PlanChanged(
         f"run {plan.run_id} was planned with another spec; give the new one another --run-id, or leave it out\n  "
-        + "\n  ".join(changes)
+        + "\n  ".join(_changes(old, new))
     )
+
+
+def check_model(plan: Plan, model: FrozenModel, accept: bool = False) -> bool:
+    """Whether an attempt's model is another than the plan's and was accepted. Raises ModelChanged, naming what differs.
+
+    Packages may differ in their patch release, and those that compute nothing in any: that is logged.
+    """
+    if plan.model is None:
+        return False  # an older version's
+    now, deciding = versions(), _deciding(plan)
+    changes = _changes(_facts(plan.model), _facts(model))
+    changes += _changes(_minors(plan.versions, deciding), _minors(now, deciding))
+    if changes and not accept:
+        raise ModelChanged(
+            f"run {plan.run_id} was planned with another model than this attempt has; put it back, give the new one "
+            "another --run-id, or let both be in one result by --accept-changed-model\n  " + "\n  ".join(changes)
+        )
+    for change in changes:
+        log.warning("run %s goes on with another model, as accepted: %s", plan.run_id, change)
+    if not changes:
+        for change in _changes({**plan.versions, "image": plan.image}, {**now, "image": IMAGE.value()}):
+            log.warning("run %s goes on with another %s; its files say so", plan.run_id, change)
+    return bool(changes)
+
+
+def check_model_files(plan: Plan, files: Mapping[str, str]) -> None:
+    """Raises ModelChanged where a complete run is of other files than lie there now; of those that are there."""
+    before = plan.model.files if plan.model else {}
+    known = files.keys() & before.keys()
+    changes = _changes({name: before[name] for name in known}, {name: files[name] for name in known})
+    if changes:
+        raise ModelChanged(
+            f"run {plan.run_id} is complete, and it is of another model than there is now; give the new one another "
+            "--run-id, or say --accept-changed-model to leave the run as it is\n  " + "\n  ".join(changes)
+        )
+
+
+def _facts(model: FrozenModel) -> dict[str, Any]:
+    found = model.model_dump()
+    return {**found.pop("files"), **found}
 
 
 def versions() -> dict[str, str]:
     """Of everything that can change a prediction, as installed; nothing is imported."""
     found = {"python": platform.python_version()}
-    for name in ("tench", "torch", "torchvision", "transformers", "ray", "pillow", "simplejpeg", "pyarrow"):
+    for name in ("tench", "torch", "torchvision", "transformers", "timm", "ray", "pillow", "simplejpeg", "pyarrow"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _deciding(plan: Plan) -> Sequence[str]:
+    """The packages whose minor release may change an answer."""
+    kind = plan.spec.get("model", {}).get("kind")
+    of_kind = {"torchvision": ["torchvision"], "transformers": ["torchvision", "transformers", "timm"]}.get(kind, [])
+    return ["tench", "torch", "pillow", "simplejpeg", *of_kind]
+
+
+def _minors(found: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    return {name: ".".join(found[name].split(".")[:2]) for name in names if name in found}
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    old, new = _flatten(dict(before)), _flatten(dict(after))
+    return [
+        f"{key}: {old.get(key)!r} → {new.get(key)!r}" for key in sorted({*old, *new}) if old.get(key) != new.get(key)
+    ]
 
 
 def _flatten(value: Any, path: str = "") -> dict[str, Any]:

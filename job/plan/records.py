@@ -4,6 +4,8 @@ Job and launcher write and read them through these models alone. Unknown keys ar
 every version reads what another one has left.
 """
 
+import hashlib
+import json
 from typing import Any, Self, TypeVar
 
 from pydantic import (
@@ -48,6 +50,37 @@ class Record(BaseModel):
             raise UnreadableRecord(f"{folder.uri}/{key} is not Tench's: {wrong}; {fix}") from error
 
 
+class FrozenModel(Record):
+    """What the answer hangs on beside the spec and the packages: the very files, and what was chosen for the spec."""
+
+    files: dict[str, str] = {}  # by name: sha256 of a local file, etag and size of an object, a package's version
+    revision: str | None = None  # the hub's commit
+    recipe: dict[str, str] = {}  # how images are prepared, what is not as by default
+    precision: str | None = None  # None where the model chooses its own
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Origin(Record):
+    """What a predictions file was made with; stands in its Parquet metadata, and grouped in `_SUCCESS`."""
+
+    model: str | None = None  # the digest of a FrozenModel; the plan's, but where another was accepted
+    accepted: bool = False  # it is not the plan's, by --accept-changed-model
+    devices: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    versions: dict[str, str] = {}
+    image: str | None = None  # of the container
+
+
+class OriginGroup(Origin):
+    """Files of one origin."""
+
+    files: int
+    rows: int
+
+
 class Part(Record):
     """One manifest object: a row group for each of its shards."""
 
@@ -71,6 +104,8 @@ class Plan(Record):
     parts: tuple[Part, ...]
     versions: dict[str, str]
     created: str  # ISO 8601
+    model: FrozenModel | None = None  # None in what older versions wrote
+    image: str | None = None
 
     def shard_rows(self, shard: int) -> int:
         return min(self.rows_per_file, self.images - shard * self.rows_per_file)
@@ -162,6 +197,7 @@ class Success(Record):
     seconds: float
     finished: str  # ISO 8601
     versions: dict[str, str] = {}
+    origins: tuple[OriginGroup, ...] = ()  # the most rows first
 
 
 def load_plan(folder: Folder) -> Plan | None:

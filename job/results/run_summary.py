@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from job.errors import RunFailed
 from job.plan.paths import PREDICTIONS, RunPaths
 from job.plan.plan import versions
-from job.plan.records import CommittedFile, Plan, Success, load_success
+from job.plan.records import CommittedFile, Origin, Plan, Success, load_success
 from job.results.evaluation import Evaluation
+from job.results.origins import OriginCounts
 from job.results.sink import committed_file
 from job.spec.spec import JobSpec
 from job.stores.storage import Folder
@@ -31,17 +32,28 @@ READERS = 8
 class RunSummary:
     """Adds shards in any thread, then commits the run. `on_shard` is told of each, one at a time."""
 
-    def __init__(self, spec: JobSpec, plan: Plan, folder: Folder, on_shard: Callable[[pa.Table, int], None]) -> None:
+    def __init__(
+        self,
+        spec: JobSpec,
+        plan: Plan,
+        folder: Folder,
+        on_shard: Callable[[pa.Table, int], None],
+        origin: Origin | None = None,
+    ) -> None:
+        """`origin` is what this attempt's files are made with."""
         self.files: dict[int, CommittedFile] = {}
         self.evaluation = Evaluation()
+        self._origins = OriginCounts()
         self.folder = folder
-        self._spec, self._plan, self._on_shard = spec, plan, on_shard
+        self.plan, self.origin = plan, origin or Origin()
+        self._spec, self._on_shard = spec, on_shard
         self._lock = threading.Lock()
 
     def add(self, shard: int, file: CommittedFile, predictions: pa.Table) -> None:
         with self._lock:
             self.files[shard] = file
             self.evaluation.add(predictions)
+            self._origins.add(predictions)
             self._on_shard(predictions, shard)
 
     def add_committed(self, committed: Mapping[int, CommittedFile]) -> None:
@@ -84,7 +96,7 @@ class RunSummary:
     def commit(self, seconds: float) -> Success:
         """Writes `_SUCCESS`, create-only, and gives what it says; another driver's stands where it was first."""
         success = Success(
-            run_id=self._plan.run_id,
+            run_id=self.plan.run_id,
             rows=self.rows,
             failed=self.failed,
             files=tuple(file for _, file in sorted(self.files.items())),
@@ -92,6 +104,7 @@ class RunSummary:
             seconds=round(seconds, 1),
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             versions=versions(),
+            origins=self._origins.groups(),
         )
         try:
             self.folder.create(RunPaths.success, success.to_bytes())

@@ -7,7 +7,7 @@ manifest's order, beside the manifest's own columns.
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 
@@ -19,8 +19,10 @@ import pyarrow.parquet as pq
 
 from job.errors import RunFailed
 from job.plan.manifest import Manifest
-from job.plan.records import CommittedFile, Plan
+from job.plan.records import CommittedFile, Origin, Plan
+from job.results.origins import stamp
 from job.spec.columns import HIDDEN
+from job.stages.timing import Figures
 from job.stores.storage import Folder
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,11 @@ OnCommit = Callable[[int, CommittedFile, pa.Table], None]
 class Sink:
     """`on_commit` is called in a writer's thread, one shard at a time, with the table that was written."""
 
-    def __init__(self, folder: Folder, manifest: Manifest, plan: Plan, on_commit: OnCommit) -> None:
+    def __init__(
+        self, folder: Folder, manifest: Manifest, plan: Plan, on_commit: OnCommit, origin: Origin | None = None
+    ) -> None:
+        """`origin` is what this attempt's files are made with; their devices and precisions come with the rows."""
+        self._origin = origin or Origin()
         self._folder = folder
         self._manifest = manifest
         self._plan = plan
@@ -45,14 +51,15 @@ class Sink:
         self._writers = ThreadPoolExecutor(WRITERS, "commit")
         self._pending: deque[Future[None]] = deque()
 
-    def add(self, rows: pa.Table) -> None:
-        """Takes rows of one or more shards. Raises what a commit before raised."""
+    def add(self, rows: pa.Table, figures: Sequence[Figures] = ()) -> None:
+        """Takes rows of one or more shards, and of what they were made on. Raises what a commit before raised."""
         for shard in np.unique(rows["shard"].to_numpy()).tolist():
             if shard in self._closed:
                 continue
             part = rows.filter(pc.equal(rows["shard"], shard))
             held = self._open.setdefault(shard, _OpenShard(self._plan.shard_rows(shard)))
             held.add(part)
+            held.made_on(figures)
             if held.is_complete:
                 del self._open[shard]
                 self._closed.add(shard)
@@ -76,7 +83,7 @@ class Sink:
 
     def _commit(self, shard: int, held: "_OpenShard") -> None:
         manifest = self._manifest.rows(shard)
-        table = join(manifest, held.ordered())
+        table = stamp(join(manifest, held.ordered()), held.origin(self._origin))
         data = encode(table)
         key = self._manifest.paths.predictions(shard)
         try:
@@ -96,6 +103,17 @@ class _OpenShard:
     def __init__(self, rows: int) -> None:
         self.seen: npt.NDArray[np.bool_] = np.zeros(rows, np.bool_)
         self.tables: list[pa.Table] = []
+        self._devices: set[str] = set()
+        self._precisions: set[str] = set()
+
+    def made_on(self, figures: Sequence[Figures]) -> None:
+        self._devices |= {each["device_name"] for each in figures if "device_name" in each}
+        self._precisions |= {each["precision"] for each in figures if "precision" in each}
+
+    def origin(self, attempt: Origin) -> Origin:
+        return attempt.model_copy(
+            update={"devices": tuple(sorted(self._devices)), "precisions": tuple(sorted(self._precisions))}
+        )
 
     @property
     def is_complete(self) -> bool:

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from job.errors import RunFailed
 from job.plan.manifest import Manifest
 from job.plan.paths import RunPaths
-from job.plan.records import CommittedFile
+from job.plan.records import CommittedFile, FrozenModel
+from job.results.origins import origin_of
 from job.results.run_listing import RunListing, does_not_hold, list_run
 from job.stores.range_file import RangeFile
 from job.stores.storage import Folder, open_folder
@@ -33,6 +34,7 @@ class Verified(BaseModel):
     files: int
     rows: int
     failed: int
+    accepted: int = 0  # files of another model than the plan's, by --accept-changed-model
 
 
 def verify(uri: str) -> Verified:
@@ -52,7 +54,8 @@ def verify(uri: str) -> Verified:
         problems[RunPaths.success] = f"{said}, the predictions {failed:,}"
     if problems:
         raise does_not_hold(folder.uri, [problem for _, problem in sorted(problems.items())])
-    return Verified(uri=folder.uri, files=len(found.shards), rows=found.plan.images, failed=failed)
+    accepted = sum(group.files for group in found.success.origins if group.accepted)
+    return Verified(uri=folder.uri, files=len(found.shards), rows=found.plan.images, failed=failed, accepted=accepted)
 
 
 def _check_rows(folder: Folder, found: RunListing, skip: Set[str]) -> Iterator[tuple[str, str | None, int]]:
@@ -67,6 +70,8 @@ def _check_rows(folder: Folder, found: RunListing, skip: Set[str]) -> Iterator[t
                 return file.file, "was changed: its bytes are not those that were committed", 0
         except (pa.ArrowInvalid, OSError) as error:
             return file.file, f"cannot be read: {' '.join(str(error).split())}", 0
+        if problem := _made_with(written, found.plan.model):
+            return file.file, problem, 0
         planned = manifest.rows(shard, ["uri"])["uri"]
         failed = len(written) - written["error"].null_count
         if written["uri"].equals(planned):
@@ -75,6 +80,18 @@ def _check_rows(folder: Folder, found: RunListing, skip: Set[str]) -> Iterator[t
 
     with ThreadPoolExecutor(READERS) as readers:
         yield from readers.map(check, [item for item in found.shards.items() if item[1].file not in skip])
+
+
+def _made_with(written: pa.Table, model: FrozenModel | None) -> str | None:
+    """What is wrong with a file's model; older versions froze none."""
+    if model is None:
+        return None
+    origin = origin_of(written)
+    if origin is None:
+        return "does not say which model it is of; no run of this plan wrote it"
+    if origin.model != model.digest and not origin.accepted:
+        return f"is of another model ({origin.model}) than the plan's ({model.digest})"
+    return None
 
 
 def _read(folder: Folder, file: CommittedFile) -> pa.Table:

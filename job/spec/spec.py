@@ -229,6 +229,12 @@ class ModelSpec(SpecModel):
         description="A torchvision model; a Hugging Face id, or the path or URI of its folder; or `module:factory` "
         "returning a `Predictor`",
     )
+    revision: Annotated[str | None, DefaultCountsAs()] = Field(
+        default=None,
+        min_length=1,
+        description="transformers: the branch, tag or commit of a Hugging Face id; a run keeps to the commit that it "
+        "was planned with",
+    )
     task: Literal["classify", "detect"] = Field(
         default="classify", validate_default=True, description="`classify` gives top-k labels, `detect` gives boxes"
     )
@@ -277,6 +283,15 @@ class ModelSpec(SpecModel):
         if kind == "python" and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", name):
             raise ValueError("a python model is named module:factory")
         return name
+
+    @field_validator("revision")
+    @classmethod
+    def revision_is_of_a_hugging_face_id(cls, revision: str | None, info: ValidationInfo) -> str | None:
+        if revision is not None and ("kind" in info.data and info.data["kind"] != "transformers"):
+            raise ValueError("only a Hugging Face id has revisions; leave it out")
+        if revision is not None and "://" in info.data.get("name", ""):
+            raise ValueError("a folder has no revisions; leave it out, or give the Hugging Face id as model.name")
+        return revision
 
     @field_validator("task")
     @classmethod

@@ -14,8 +14,9 @@ import torch
 
 from job.errors import ModelError, RunFailed
 from job.models.device import use_threads
-from job.models.load import load_predictor
+from job.models.load import load_predictor, load_resolved
 from job.models.predictor import Classifier, Detection, Detector
+from job.models.resolve import ResolvedModel
 from job.recipe import Recipe, Size
 from job.spec.columns import CARRIED, PREDICTED
 from job.spec.spec import ModelSpec
@@ -46,13 +47,23 @@ def prediction_fields(task: str) -> list[pa.Field]:
 class PredictStage:
     """One replica's model. Called by one thread at a time. Raises ModelError when made, RunFailed when called."""
 
-    def __init__(self, spec: ModelSpec, batch_size: int, device: str, threads: int, recipe: Recipe) -> None:
-        """`recipe` is the one that images are decoded by."""
+    def __init__(
+        self,
+        spec: ModelSpec,
+        batch_size: int,
+        device: str,
+        threads: int,
+        recipe: Recipe,
+        resolved: ResolvedModel | None = None,
+    ) -> None:
+        """`recipe` is the one that images are decoded by; `resolved` is the very model that has to be loaded."""
         self._spec, self._recipe = spec, recipe
         self._batch_size = batch_size
         self._device = torch.device(device)
         self._threads = threads
-        self._predictor = load_predictor(spec, device, threads)
+        self._predictor = (
+            load_resolved(resolved, device, threads) if resolved else load_predictor(spec, device, threads)
+        )
         if self._predictor.recipe != recipe:
             raise ModelError(
                 f"{spec.name}: images are prepared by {recipe}, and the predictor on {device} has "

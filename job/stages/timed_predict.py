@@ -4,8 +4,10 @@ import time
 
 import pyarrow as pa
 
+from job.models.device import device_name
+from job.models.resolve import ResolvedModel
 from job.recipe import Recipe
-from job.spec.spec import ComputeSpec, ModelSpec
+from job.spec.spec import ComputeSpec
 from job.stages import timing
 from job.stages.predict import PredictStage
 
@@ -13,10 +15,10 @@ from job.stages.predict import PredictStage
 class TimedPredict:
     """Decoded tables in, rows out, with one timing column that sums both stages. Loads the model when made."""
 
-    def __init__(self, model: ModelSpec, compute: ComputeSpec, device: str, recipe: Recipe) -> None:
+    def __init__(self, model: ResolvedModel, compute: ComputeSpec, device: str, recipe: Recipe) -> None:
         self._device = device
         started = time.perf_counter()
-        self._stage = PredictStage(model, compute.batch_size, device, compute.cpus_per_replica, recipe)
+        self._stage = PredictStage(model.spec, compute.batch_size, device, compute.cpus_per_replica, recipe, model)
         self._load_s = time.perf_counter() - started
 
     def __call__(self, decoded: pa.Table) -> pa.Table:
@@ -29,6 +31,7 @@ class TimedPredict:
             "predict_s": round(time.perf_counter() - started, 4),
             "load_s": round(self._load_s, 4),
             "device": self._device,
+            "device_name": device_name(self._device),
             "precision": self._stage.precision,
         }
         self._load_s = 0.0

@@ -42,12 +42,13 @@ def run(
     spec: given.SpecPath,
     run_id: given.RunId = None,
     engine: given.Engine = None,
+    accept_changed_model: given.AcceptChangedModel = False,
     output: given.Output = OutputFormat.TEXT,
 ) -> None:
     """Run a spec on this machine, or resume it; print the run's folder."""
     from tench.launcher.commands import run as command
 
-    _finish(lambda: command.run(spec, run_id, engine, as_json=output is OutputFormat.JSON))
+    _finish(lambda: command.run(spec, run_id, engine, accept_changed_model, as_json=output is OutputFormat.JSON))
 
 
 @app.command(epilog="Example: tench plan job.yaml -f cluster.yaml --images-per-second 900")

@@ -41,6 +41,13 @@ Engine = Annotated[
         help="Threads in this process, or Ray. Default: ray inside a Ray job or with RAY_ADDRESS, else local.",
     ),
 ]
+AcceptChangedModel = Annotated[
+    bool,
+    typer.Option(
+        "--accept-changed-model",
+        help="Go on with another model than the run was planned with; its files, and _SUCCESS, say so.",
+    ),
+]
 To = Annotated[str | None, typer.Option("--to", metavar="FOLDER", help="Default: a folder of the run's name, here.")]
 Format = Annotated[FileFormat, typer.Option("--format", help="What the predictions become.")]
 Merge = Annotated[

@@ -18,6 +18,7 @@ CHART = ROOT / "charts" / "tench"
 VALUES = Path(__file__).parent / "values"
 CASES = sorted(path.stem for path in VALUES.glob("*.yaml"))
 RELEASE, NAMESPACE = "imagenette", "vision"
+KUBERNETES = "1.34.4"  # helm asks no cluster
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # YAML 1.1, as Kubernetes reads it
 
 Object = Mapping[str, Any]
@@ -39,9 +40,16 @@ class HelmError(Exception):
     """What helm says."""
 
 
-def manifest(values: Values, changes: Object | None = None, release: str = RELEASE, chart: Path = CHART) -> str:
+def manifest(
+    values: Values,
+    changes: Object | None = None,
+    release: str = RELEASE,
+    chart: Path = CHART,
+    kubernetes: str = KUBERNETES,
+) -> str:
     """The manifest's text. Raises HelmError."""
-    return _helm("template", release, str(chart), "--namespace", NAMESPACE, values=values, changes=changes)
+    options = ["--namespace", NAMESPACE, "--kube-version", kubernetes]
+    return _helm("template", release, str(chart), *options, values=values, changes=changes)
 
 
 def render(values: Values, changes: Object | None = None, release: str = RELEASE, chart: Path = CHART) -> list[Object]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chart.helm import CHART, RUN, HelmError, Object, manifest, merged
+from chart.helm import CHART, KUBERNETES, RUN, HelmError, Object, manifest, merged
 
 CLUSTER: Object = {"mode": "cluster", "workers": {"replicas": 2}}
 GUARDS: dict[str, dict[str, Object]] = yaml.safe_load(Path(__file__).with_name("guards.yaml").read_text("utf-8"))
@@ -23,7 +23,8 @@ def test_a_guard_refuses_what_cannot_work(guard: str) -> None:
 
 @pytest.mark.parametrize("guard", GUARDS)
 def test_a_guard_lets_its_neighbour_through(guard: str) -> None:
-    assert "kind: Ray" in _manifest(GUARDS[guard]["accepted"])
+    case = GUARDS[guard]
+    assert "kind: Ray" in _manifest(case["accepted"], str(case.get("accepted_by_kubernetes", KUBERNETES)))
 
 
 def test_every_guard_of_the_templates_has_a_case() -> None:
@@ -92,8 +93,8 @@ def test_a_pod_needs_no_cpus_for_replicas_that_the_run_has_not() -> None:
     assert "need 4;" in _error({**pods, "job": {"compute": {"concurrency": 3}}})
 
 
-def _manifest(changes: Object) -> str:
-    return manifest(merged(CLUSTER if "mode" in changes else RUN, changes))
+def _manifest(changes: Object, kubernetes: str = KUBERNETES) -> str:
+    return manifest(merged(CLUSTER if "mode" in changes else RUN, changes), kubernetes=kubernetes)
 
 
 def _error(changes: Object) -> str:

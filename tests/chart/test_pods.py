@@ -4,7 +4,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chart.helm import CASES, RUN, Object, case, of_kind, pod_templates, ray_cluster, render
+import yaml
+from chart.helm import (
+    CASES,
+    RUN,
+    HelmError,
+    Object,
+    case,
+    manifest,
+    merged,
+    of_kind,
+    pod_templates,
+    ray_cluster,
+    render,
+)
 
 # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
@@ -58,6 +71,36 @@ def test_a_pods_status_keeps_the_last_lines_of_a_container_that_failed(name: str
     for _, pod in pod_templates(case(name)):
         (container,) = pod["spec"]["containers"]
         assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+@pytest.mark.parametrize("mode", ["run", "cluster"])
+def test_weights_in_an_image_are_mounted_in_every_pod(mode: str) -> None:
+    image = f"registry.example.com/nets@sha256:{'1' * 64}"
+    values = RUN if mode == "run" else {"mode": "cluster", "workers": {"replicas": 2}}
+    changes: Object = {"weights": {"image": image, "mountPath": "/nets"}}
+    objects = list(yaml.safe_load_all(manifest(merged(values, changes), kubernetes="1.36.1")))
+    pods = list(pod_templates(objects))
+    assert len(pods) >= 2
+    for _, pod in pods:
+        assert {"name": "weights", "image": {"reference": image, "pullPolicy": "IfNotPresent"}} in pod["spec"][
+            "volumes"
+        ]
+        (container,) = pod["spec"]["containers"]
+        assert {"name": "weights", "mountPath": "/nets", "readOnly": True} in container["volumeMounts"]
+    with pytest.raises(HelmError, match="weights"):
+        manifest(merged(values, {"weights": {"image": "nets:latest"}}), kubernetes="1.36.1")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_pod_knows_its_image(name: str) -> None:
+    for component, pod in pod_templates(case(name)):
+        (container,) = pod["spec"]["containers"]
+        assert component == "submitter" or _environment(pod)["TENCH_IMAGE"] == container["image"]
+
+
+def test_a_changed_model_is_accepted_by_a_value() -> None:
+    (rayjob,) = (each for each in render(RUN, {"acceptChangedModel": True}) if each["kind"] == "RayJob")
+    assert rayjob["spec"]["entrypoint"].endswith(" --accept-changed-model")
 
 
 @pytest.mark.parametrize("name", CASES)

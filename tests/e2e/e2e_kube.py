@@ -179,7 +179,7 @@ class Release:
         }
 
     def exec_in_head(self, *command):
-        (head,) = (pod for pod in self.pods("head") if "deletionTimestamp" not in pod["metadata"])
+        (head,) = self.pods("head")
         return self.namespace.kubectl("exec", head["metadata"]["name"], "--container", "ray-head", "--", *command)
 
     def uninstall(self):

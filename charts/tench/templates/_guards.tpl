@@ -6,6 +6,7 @@
 {{- include "tench.guards.resources" . -}}
 {{- include "tench.guards.overlaps" . -}}
 {{- include "tench.guards.access" . -}}
+{{- include "tench.guards.weights" . -}}
 {{- if eq .Values.mode "cluster" }}{{ include "tench.guards.cluster" . }}{{ else }}{{ include "tench.guards.run" . }}{{ end -}}
 {{- end -}}
 
@@ -22,6 +23,12 @@
 {{- end }}
 {{- if and .Values.deadlines.preRunningSeconds (has $version (list "1.4" "1.5")) }}
 {{- fail (printf "ERROR: deadlines.preRunningSeconds is %v and KubeRay %s knows none; set deadlines.activeSeconds instead, or install KubeRay 1.6 or newer and set kuberay.version" .Values.deadlines.preRunningSeconds $version) }}
+{{- end }}
+{{- end -}}
+
+{{- define "tench.guards.weights" -}}
+{{- if and .Values.weights.image (semverCompare "<1.36.0-0" .Capabilities.KubeVersion.Version) }}
+{{- fail (printf "ERROR: weights.image is %s and Kubernetes %s does not mount images; use Kubernetes 1.36 or newer (helm template --kube-version), or put the files into a bucket and leave it out" .Values.weights.image .Capabilities.KubeVersion.Version) }}
 {{- end }}
 {{- end -}}
 

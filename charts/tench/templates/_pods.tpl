@@ -46,6 +46,9 @@ spec:
         {{- if and (eq .role "head") (eq $values.mode "run") }}
         - { name: job, mountPath: /etc/tench, readOnly: true }
         {{- end }}
+        {{- if $values.weights.image }}
+        - { name: weights, mountPath: {{ $values.weights.mountPath | quote }}, readOnly: true }
+        {{- end }}
         {{- with $values.volumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -57,6 +60,10 @@ spec:
     {{- if and (eq .role "head") (eq $values.mode "run") }}
     - name: job
       configMap: { name: {{ include "tench.configmap" .root }} }
+    {{- end }}
+    {{- with $values.weights.image }}
+    - name: weights
+      image: { reference: {{ . | quote }}, pullPolicy: IfNotPresent }
     {{- end }}
     {{- with $values.volumes }}
     {{- toYaml . | nindent 4 }}
@@ -106,7 +113,8 @@ securityContext:
      variables replace these: the API server refuses a name that is there twice. */}}
 {{- define "tench.env" -}}
 {{- $given := .Values.env | default list -}}
-{{- $own := dict "HOME" "/tmp/home" "OMP_NUM_THREADS" "1" "RAY_USAGE_STATS_ENABLED" "0" -}}
+{{- $image := include "tench.image" . -}}
+{{- $own := dict "HOME" "/tmp/home" "OMP_NUM_THREADS" "1" "RAY_USAGE_STATS_ENABLED" "0" "TENCH_IMAGE" $image -}}
 {{- with .Values.storage.endpoint }}
 {{- $_ := set $own "AWS_ENDPOINT_URL" . }}
 {{- /* Else boto adds checksums that AWS alone understands. */}}

@@ -2,7 +2,7 @@
 
 {{/* One command without a shell's metacharacters: KubeRay pastes it into a shell unquoted. */}}
 {{- define "tench.rayjob.fixed" -}}
-entrypoint: python -m job {{ if .Values.cluster }}env:TENCH_JOB{{ else }}/etc/tench/job.yaml{{ end }} {{ include "tench.runId" . }}
+entrypoint: python -m job {{ if .Values.cluster }}env:TENCH_JOB{{ else }}/etc/tench/job.yaml{{ end }} {{ include "tench.runId" . }}{{ if .Values.acceptChangedModel }} --accept-changed-model{{ end }}
 submissionMode: {{ .Values.kuberay.submissionMode }}
 {{- if .Values.cluster }}
 clusterSelector:

@@ -54,7 +54,7 @@ def problem_of(run):
 
 
 def test_what_holds(run):
-    assert verify(f"{run}/").model_dump() == {"uri": str(run), "files": 3, "rows": 25, "failed": 1}
+    assert verify(f"{run}/").model_dump() == {"uri": str(run), "files": 3, "rows": 25, "failed": 1, "accepted": 0}
 
 
 def test_a_file_that_readers_would_read_too_is_found(run):

@@ -43,11 +43,11 @@ def make_png(height, width, seed):
 class Run:
     """A frozen run of two shards over real files, one of them gone since."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, images=None):
         self.folder = folder / "images"
         self.folder.mkdir()
         self.data = [make_png(10 + number, 40 - number, number) for number in range(IMAGES)]
-        for number, data in {**BAD, THIN: make_png(200, 1, THIN)}.items():
+        for number, data in {**BAD, THIN: make_png(200, 1, THIN), **(images or {})}.items():
             self.data[number] = data
         for number, data in enumerate(self.data):
             self.path(number).write_bytes(data)
@@ -172,8 +172,7 @@ def test_time_is_of_reading_until_the_bytes_are_there_and_then_of_decoding(monke
 
 
 def test_a_chunk_that_a_process_died_at_is_decoded_in_another_process(die_at_chunk, tmp_path, deadly_images):
-    run = Run(tmp_path)
-    run.path(9).write_bytes(deadly_images)  # deadly for the processes that start from here on
+    run = Run(tmp_path, {9: deadly_images})  # deadly for the processes that start from here on
     stage, chunk = run.stage("fixed"), Chunk(0, 2, 20)
     before = without_timing(stage(chunk))
     assert before["error"][7].as_py() is None
