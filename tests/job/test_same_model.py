@@ -3,6 +3,8 @@
 import json
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +184,24 @@ def test_an_image_that_was_replaced_between_two_attempts_is_a_row_that_says_so(f
     assert result.metrics.failed_by_kind == {"changed": 1}
 
 
+# A head without CPUs and two workers, whose environment leads to no hub and no cache of one.
+ON_TWO_NODES = """
+import os, sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+for _ in range(2):
+    cluster.add_node(num_cpus=2)
+os.environ |= {"RAY_ADDRESS": cluster.address, "HF_ENDPOINT": sys.argv[2], "HF_HOME": sys.argv[1] + "/hf"}
+from run_specs import make_spec, run_here
+from stub_hub import REPOSITORY
+compute = {"concurrency": 2, "gpus_per_replica": 0, "batch_size": 8}
+model = {"kind": "transformers", "name": REPOSITORY}
+print(run_here(make_spec(sys.argv[1], compute=compute, model=model), "ray").uri)
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
 @pytest.fixture
 def hub():
     hub = StubHub()
@@ -254,3 +274,26 @@ def test_the_hub_is_asked_by_the_driver_alone(folder, hub):
     write_hub_spec(folder, revision=hub.main, top_k=1)
     done = call(folder, hub, "--engine", "ray")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_workers_on_other_nodes_load_what_the_driver_staged_in_the_precision_that_one_of_them_chose(folder, hub):
+    with tempfile.TemporaryDirectory(prefix="ray") as short:
+        elsewhere = {"HF_HOME": "/nowhere", "HF_ENDPOINT": "http://127.0.0.1:9", "TENCH_CACHE": str(folder / "cache")}
+        done = subprocess.run(
+            [sys.executable, "-c", ON_TWO_NODES, str(folder), hub.endpoint],
+            env=environment(**elsewhere, RAY_TMPDIR=short, RAY_AUTH_MODE="disabled"),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    plan = load_plan(open_folder(done.stdout.split()[-1]))
+    assert plan.model.revision == hub.main
+    assert plan.model.precision in ("float32", "bfloat16")
+    assert (folder / "runs/.models" / hub.main / "model.safetensors").is_file()
+    assert hub.requests[f"GET /api/models/{REPOSITORY}/revision/main"] == 1
+    success = load_success(open_folder(done.stdout.split()[-1]))
+    assert [group.precisions for group in success.origins] == [(plan.model.precision,)]
+    assert (success.rows, success.failed) == (20, 0)
