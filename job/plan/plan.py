@@ -50,7 +50,10 @@ def check_unchanged(plan: Plan, spec: JobSpec) -> None:
 def versions() -> dict[str, str]:
     """Of everything that can change a prediction, as installed; nothing is imported."""
     found = {"python": platform.python_version()}
-    for name in ("tench", "torch", "torchvision", "transformers", "ray", "pillow", "simplejpeg", "pyarrow"):
+    for name in (
+        "tench", "torch", "torchvision", "transformers", "ray", "pillow", "simplejpeg", "pillow-heif",
+        "pillow-jxl-plugin", "pyarrow",
+    ):  # fmt: skip
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
