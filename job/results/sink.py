@@ -76,7 +76,10 @@ class Sink:
 
     def _commit(self, shard: int, held: "_OpenShard") -> None:
         manifest = self._manifest.rows(shard)
-        table = join(manifest, held.ordered())
+        rows = held.ordered()
+        if self._plan.reads_as_pillow and "image_notes" in rows.column_names:
+            rows = rows.drop_columns(["image_notes"])
+        table = join(manifest, rows)
         data = encode(table)
         key = self._manifest.paths.predictions(shard)
         try:
