@@ -12,7 +12,14 @@ from PIL import Image, ImageOps
 from run_specs import make_spec, read_predictions, run_here
 
 from job.models.load import load_recipe
+from job.plan.manifest import Manifest
+from job.plan.records import load_plan
+from job.report.publish import thumbnails
+from job.report.report import Report
+from job.results.run_listing import committed_shards
+from job.results.run_summary import RunSummary
 from job.spec.spec import ModelSpec
+from job.stores.storage import open_folder
 
 VALUES = range(1, 9)
 
@@ -45,10 +52,14 @@ def pictures(tmp_path):
     return tmp_path
 
 
-def run_with(folder, factory, **source):
+def run_spec(folder, factory, **source):
     source = {"uri": f"{folder}/images", **source}
     model = {"kind": "python", "name": f"corners:{factory}", "task": "detect"}
-    result = run_here(make_spec(folder, source=source, model=model, name=factory.lower()))
+    return make_spec(folder, source=source, model=model, name=factory.lower())
+
+
+def run_with(folder, factory, **source):
+    result = run_here(run_spec(folder, factory, **source))
     return result, read_predictions(result.paths).to_pylist()
 
 
@@ -74,6 +85,21 @@ def test_kept_they_are_those_of_the_stored_image_and_the_run_warns(pictures, fac
     assert result.metrics.image_notes == {"orientation-kept": 35}
     assert "source.orientation: apply turns them upright" in result.metrics.warnings[0]
     assert "are stored turned" in Path(result.uri, "report.html").read_text()
+
+
+@pytest.mark.parametrize("wish", ["apply", "keep"])
+def test_the_pages_pictures_are_the_way_up_that_boxes_were_found_on(pictures, wish):
+    result, _ = run_with(pictures, "Corner", orientation=wish)
+    spec, folder = run_spec(pictures, "Corner", orientation=wish), open_folder(result.uri)
+    plan = load_plan(folder)
+    report = Report("detect", 40, plan.run_id)
+    summary = RunSummary(spec, plan, folder, report.add)
+    summary.add_committed(committed_shards(folder, result.paths, plan))
+    drawn = thumbnails(spec, Manifest(result.paths, plan.parts), report.sampled())
+    assert len(drawn) == 40
+    for sample in report.sampled():
+        with Image.open(BytesIO(drawn[sample.key])) as picture:
+            assert picture.size == (sample.width, sample.height), sample.uri
 
 
 def test_a_resumed_run_counts_all_of_its_images(pictures, monkeypatch):
