@@ -21,7 +21,9 @@ alone turns errors into text and exit codes.
 from collections.abc import Sequence
 from typing import Literal
 
-ErrorKind = Literal["missing", "unreadable", "empty", "not-an-image", "truncated", "too-large", "crashed", "changed"]
+ErrorKind = Literal[
+    "missing", "changed", "unreadable", "empty", "not-an-image", "unsupported", "truncated", "too-large", "crashed"
+]
 
 
 class TenchError(Exception):

@@ -17,6 +17,8 @@ from job.errors import ImageError
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 Resampler = Literal["Pillow", "torch", "torch without antialias"]
+# Of images that are stored turned. `Pillow` is what its `open` gives: as stored, but that its TIFF reader turns.
+Orientation = Literal["apply", "keep", "Pillow"]
 Size = tuple[int, int]  # height, width
 Pixels = npt.NDArray[np.uint8]
 
@@ -89,7 +91,10 @@ class Within:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Steps in order: resize, crop at the centre (zeros where the image is smaller), `(pixel * scale - mean) / std`."""
+    """Steps in order: resize, crop at the centre (zeros where the image is smaller), `(pixel * scale - mean) / std`.
+
+    Before them the decoder turns the image as `orientation` says, or as the spec's `source.orientation` does.
+    """
 
     resize: Exactly | ShortestEdge | Within | None = None
     interpolation: Interpolation = "bilinear"
@@ -100,6 +105,7 @@ class Recipe:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["RGB", "BGR"] = "RGB"  # the model's order; flipped on the device
+    orientation: Orientation = "Pillow"
 
     @property
     def size(self) -> Size | None:

@@ -116,7 +116,8 @@ def run(
         report = Report(spec.model.task, spec.report.samples, plan.run_id)
         summary = RunSummary(spec, plan, folder, report.add, origin)
         block_images = engine.block_images(spec.compute.batch_size)
-        decode = DecodeStage(manifest, spec.source, limits, recipe, slots.threads_per_task, block_images)
+        threads, as_pillow = slots.threads_per_task, plan.reads_as_pillow
+        decode = DecodeStage(manifest, spec.source, limits, recipe, threads, block_images, as_pillow)
         attempt = infer(spec, decode, chosen(), summary, engine, console)
     return finish(spec, manifest, summary, report, attempt, time.monotonic() - started)
 

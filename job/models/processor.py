@@ -46,6 +46,7 @@ def _proposals(processor: Any) -> Iterator[Recipe]:
         crop_rounds="down",
         scale=processor.rescale_factor if processor.do_rescale else 1.0,
         channels="BGR" if getattr(processor, "do_flip_channel_order", False) else "RGB",
+        orientation="apply",  # as `load_image`, which every pipeline of transformers calls
     )
     if getattr(processor, "do_normalize", False):
         plain = dataclasses.replace(plain, mean=_three(processor.image_mean), std=_three(processor.image_std))

@@ -92,7 +92,10 @@ def _facts(model: FrozenModel) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Of everything that can change a prediction, as installed; nothing is imported."""
     found = {"python": platform.python_version()}
-    for name in ("tench", "torch", "torchvision", "transformers", "timm", "ray", "pillow", "simplejpeg", "pyarrow"):
+    for name in (
+        "tench", "torch", "torchvision", "transformers", "timm", "ray", "pillow", "simplejpeg", "pillow-heif",
+        "pillow-jxl-plugin", "pyarrow",
+    ):  # fmt: skip
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -104,7 +107,7 @@ def _deciding(plan: Plan) -> Sequence[str]:
     """The packages whose minor release may change an answer."""
     kind = plan.spec.get("model", {}).get("kind")
     of_kind = {"torchvision": ["torchvision"], "transformers": ["torchvision", "transformers", "timm"]}.get(kind, [])
-    return ["tench", "torch", "pillow", "simplejpeg", *of_kind]
+    return ["tench", "torch", "pillow", "simplejpeg", "pillow-heif", "pillow-jxl-plugin", *of_kind]
 
 
 def _minors(found: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:

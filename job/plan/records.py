@@ -107,6 +107,14 @@ class Plan(Record):
     model: FrozenModel | None = None  # None in what older versions wrote
     image: str | None = None
 
+    @property
+    def reads_as_pillow(self) -> bool:
+        """Whether an older version planned it: it read images as Pillow opens them, and the run goes on so.
+
+        Its predictions have no column `image_notes`, and all files of a run have the same columns.
+        """
+        return "orientation" not in self.spec.get("source", {})
+
     def shard_rows(self, shard: int) -> int:
         return min(self.rows_per_file, self.images - shard * self.rows_per_file)
 
@@ -144,6 +152,7 @@ class Metrics(Record):
 
     rows: int
     failed_by_kind: dict[str, int]
+    image_notes: dict[str, int] | None = None  # rows by each word of the column `image_notes`; None where there is none
     boxes: int | None = None
     images_without_box: int | None = None
     boxes_per_class: dict[str, int] | None = None

@@ -17,6 +17,7 @@ from job.plan.records import ClassAccuracy, Metrics
 from job.report.gallery import class_colours, to_item
 from job.report.histogram import ScoreHistogram
 from job.report.sampled_rows import SampledRow
+from job.results.image_notes import notes_in_words
 from job.terminal import wording
 
 OPEN_BARS = 30  # classes shown at once; the rest is folded
@@ -27,6 +28,7 @@ ERROR_MEANINGS = {
     "changed": "it was replaced after the plan was made",
     "empty": "the object has no bytes",
     "not-an-image": "the bytes are of no format that is read",
+    "unsupported": "the file is whole, of a kind that nothing here reads",
     "truncated": "the file ends before the picture does",
     "too-large": "more bytes or pixels than the spec allows",
     "crashed": "decoding it killed a process",
@@ -125,6 +127,7 @@ def render_page(
             galleries=[(gallery, items[gallery.name]) for gallery in galleries],
             failed=failed,
             meanings=ERROR_MEANINGS,
+            notes=list(notes_in_words(metrics.image_notes or {})),
             open_bars=OPEN_BARS,
             is_detection=is_detection,
         )

@@ -15,16 +15,17 @@ from job.plan.manifest import Manifest
 from job.plan.paths import RunPaths
 from job.plan.plan import versions
 from job.plan.records import Metrics
+from job.recipe import Orientation
 from job.report.gallery import thumbnail
 from job.report.page import RunFigures
 from job.report.report import Report
 from job.report.sampled_rows import SampledRow
 from job.results.run_summary import RunSummary
 from job.sources.open_source import open_source
-from job.spec.columns import READ
+from job.spec.columns import ORIENTATION_APPLIED, ORIENTATION_KEPT, READ
 from job.spec.limits import Limits
 from job.spec.spec import JobSpec
-from job.stages.images import decode
+from job.stages.images import Reading, read_image
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +80,12 @@ def publish_report(report: Report, spec: JobSpec, manifest: Manifest, summary: R
 
 def thumbnails(spec: JobSpec, manifest: Manifest, sampled: Sequence[SampledRow]) -> dict[tuple[int, int], bytes]:
     """A picture for each sample that can still be read."""
-    limits = Limits.of(spec.errors)
+    limits, scales_depth = Limits.of(spec.errors), spec.source.depth == "scale"
     with ThreadPoolExecutor(THREADS, "thumbnail") as pool:
-        drawn = pool.map(lambda found: _draw(found[0], found[1], limits), _handles(spec, manifest, sampled))
+        drawn = pool.map(
+            lambda found: _draw(found[0], found[1], Reading(limits, _orientation(found[0]), scales_depth)),
+            _handles(spec, manifest, sampled),
+        )
         return {sample.key: picture for sample, picture in zip(sampled, drawn, strict=True) if picture}
 
 
@@ -95,9 +99,16 @@ def _handles(
         yield from zip(in_shard, source.read(rows), strict=True)
 
 
-def _draw(sample: SampledRow, handle: Callable[[], bytes], limits: Limits) -> bytes | None:
+def _orientation(sample: SampledRow) -> Orientation:
+    """As it was when its boxes were found, whatever the spec and the model say."""
+    if ORIENTATION_APPLIED in sample.notes:
+        return "apply"
+    return "keep" if ORIENTATION_KEPT in sample.notes else "Pillow"
+
+
+def _draw(sample: SampledRow, handle: Callable[[], bytes], reading: Reading) -> bytes | None:
     try:
-        return thumbnail(decode(handle(), limits))
+        return thumbnail(read_image(handle(), reading).pixels)
     except ImageError as error:
         log.info("no picture of %s in the report: %s", sample.uri, error)
         return None

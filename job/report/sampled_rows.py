@@ -38,6 +38,7 @@ class SampledRow:
     uri: str
     width: int
     height: int
+    notes: Sequence[str] = ()  # how it was read, so that it is read alike for its picture
     expected: str | None = None
     label: str | None = None
     score: float | None = None
@@ -92,6 +93,7 @@ def to_sampled_row(row: dict[str, Any]) -> SampledRow:
         uri=row["uri"],
         width=row["width"],
         height=row["height"],
+        notes=tuple(row.get("image_notes") or ()),
         expected=row.get("expected"),
         label=row.get("label"),
         score=row.get("score"),

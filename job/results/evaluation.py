@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from job.plan.records import Metrics
 from job.results.accuracy import MAX_CLASSES, MAX_CONFUSIONS, Accuracy, Codes, NameCounter, tally
+from job.results.image_notes import NoteCounter
 from job.terminal.wording import counted, shorten
 
 TOP_K = 5
@@ -29,6 +30,7 @@ class Evaluation:
     def __init__(self) -> None:
         self._rows = 0
         self._failed: Counter[str] = Counter()
+        self._notes = NoteCounter()
         self._predicted = NameCounter()
         self._boxes: int | None = None  # None until a detection table comes
         self._without_box = 0
@@ -40,6 +42,7 @@ class Evaluation:
         self._rows += predictions.num_rows
         errors = predictions["error"].combine_chunks()
         self._failed.update(failed_by_kind(errors))
+        self._notes.add(predictions)
         is_detection = "boxes" in predictions.column_names
         rows = predictions.select(["labels"] if is_detection else ["expected", "label", "top_labels"])
         if errors.null_count < len(errors):
@@ -63,7 +66,8 @@ class Evaluation:
         if not self._rows:
             return None
         common: dict[str, Any] = {"rows": self._rows, "failed_by_kind": self.failed_by_kind}
-        common["warnings"] = tuple(self._warnings())
+        common["image_notes"] = self._notes.counts() or None
+        common["warnings"] = (*self._warnings(), *self._notes.warnings(self._rows))
         if self._boxes is not None:
             return Metrics(
                 **common,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from job.plan.records import Metrics
+from job.results.image_notes import notes_in_words
 from job.terminal.wording import count, counted, percent, printable, shorten
 
 LISTED_CLASSES = 3
@@ -13,7 +14,11 @@ def metrics_lines(metrics: Metrics | None) -> list[str]:
     """Plain text, fit to print whatever the classes are named; nothing where there are no figures."""
     if metrics is None:
         return []
-    return [*_figures(metrics), *(f"warning: {warning}" for warning in metrics.warnings)]
+    return [
+        *_figures(metrics),
+        *notes_in_words(metrics.image_notes or {}),
+        *(f"warning: {warning}" for warning in metrics.warnings),
+    ]
 
 
 def _figures(metrics: Metrics) -> Iterator[str]:

@@ -83,7 +83,10 @@ class Sink:
 
     def _commit(self, shard: int, held: "_OpenShard") -> None:
         manifest = self._manifest.rows(shard)
-        table = stamp(join(manifest, held.ordered()), held.origin(self._origin))
+        rows = held.ordered()
+        if self._plan.reads_as_pillow and "image_notes" in rows.column_names:
+            rows = rows.drop_columns(["image_notes"])
+        table = stamp(join(manifest, rows), held.origin(self._origin))
         data = encode(table)
         key = self._manifest.paths.predictions(shard)
         try:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from job.sources.tar import Member
+from job.spec.spec import IMAGE_SUFFIXES
 
-_IMAGE_SUFFIXES = frozenset(["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"])
+_IMAGE_SUFFIXES = frozenset(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
 _LARGEST_LABEL = 1 << 20
 
 

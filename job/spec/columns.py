@@ -11,7 +11,12 @@ PLACE = ("shard", "row")  # which row of the manifest
 READ = (*PLACE, "uri", "size", "etag", OFFSET)  # what decoding takes of it
 
 # A decoded table has CARRIED, a timing column, and the pixels, of which predictions keep nothing.
-CARRIED = (*PLACE, "error", "width", "height")
+CARRIED = (*PLACE, "error", "width", "height", "image_notes")
+
+# The words of `image_notes`, a list: what is to be known of how an image was read. Null where there is nothing.
+ORIENTATION_APPLIED = "orientation-applied"  # stored turned, and upright here
+ORIENTATION_KEPT = "orientation-kept"  # stored turned, and so here
+DEPTH_CLIPPED = "depth-clipped"  # deeper than 8 bits, and cut off at 255
 
 # By task, what the model adds; all null where `error` is set.
 PREDICTED = {

@@ -44,6 +44,17 @@ from job.spec.values import (
     check_version,
 )
 
+
+@dataclass(frozen=True)
+class DefaultCountsAs:
+    """Marks a key that came after others had run ids: with its default, it counts for the fingerprint as `value`.
+
+    Or not at all, where `value` is None. So the run of an older spec keeps its id.
+    """
+
+    value: Any = None
+
+
 # What every kind of source has.
 SourceUri = Annotated[
     Uri,
@@ -60,17 +71,28 @@ LabelNames = Annotated[
     ),
 ]
 Limit = Annotated[Count | None, Field(description="Take only the first so many images")]
+OrientationWish = Annotated[
+    Literal["auto", "apply", "keep"],
+    Field(
+        description="Images stored turned (EXIF): `apply` turns them upright, `keep` leaves them as stored; `auto` is "
+        "what the model's plain pipeline does: `apply` for transformers, `keep` for torchvision, but that Pillow turns "
+        "TIFF; a python model's recipe says it"
+    ),
+    DefaultCountsAs(),
+]
+Depth = Annotated[
+    Literal["clip", "scale"],
+    Field(
+        description="Grey of 16 or 32 bits, and floats: `clip` cuts values off at 255 as Pillow does, so that most are "
+        "white and floats of 0 to 1 black; `scale` makes them 8 bits"
+    ),
+    DefaultCountsAs(),
+]
 _KIND = "How the images are kept: `files`, `parquet` or `webdataset`"
 
 
-@dataclass(frozen=True)
-class DefaultCountsAs:
-    """Marks a key that came after others had run ids: with its default, it counts for the fingerprint as `value`.
-
-    Or not at all, where `value` is None. So the run of an older spec keeps its id.
-    """
-
-    value: Any = None
+_FIRST_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGE_SUFFIXES = (*_FIRST_SUFFIXES, ".avif", ".jp2", ".j2k", ".jpx", ".heic", ".heif", ".jxl")
 
 
 class SpecModel(BaseModel):
@@ -95,8 +117,8 @@ class FilesSource(SpecModel):
 
     kind: Literal["files"] = Field(default="files", description=_KIND)
     uri: SourceUri
-    suffixes: tuple[str, ...] = Field(
-        default=(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    suffixes: Annotated[tuple[str, ...], DefaultCountsAs([*_FIRST_SUFFIXES])] = Field(
+        default=IMAGE_SUFFIXES,
         min_length=1,
         description="File names to take, by their ending; case is ignored",
     )
@@ -104,6 +126,8 @@ class FilesSource(SpecModel):
         default="none", description="The expected label: `directory` takes the name of the folder the file is in"
     )
     label_names: LabelNames = None
+    orientation: OrientationWish = "auto"
+    depth: Depth = "clip"
     limit: Limit = None
 
     @field_validator("suffixes")
@@ -131,6 +155,8 @@ class ParquetSource(SpecModel):
         default=None, min_length=1, description="The column of image URIs, instead of `image_column`"
     )
     keep: tuple[str, ...] = Field(default=(), description="Columns carried to the output unchanged")
+    orientation: OrientationWish = "auto"
+    depth: Depth = "clip"
     limit: Limit = None
 
     @field_validator("uri_column")
@@ -162,6 +188,8 @@ class WebdatasetSource(SpecModel):
         description="The expected label: a member's suffix, such as `.cls`, or `.json:KEY` for a key in it",
     )
     label_names: LabelNames = None
+    orientation: OrientationWish = "auto"
+    depth: Depth = "clip"
     limit: Limit = None
 
     @field_validator("label_from")

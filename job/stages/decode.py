@@ -1,8 +1,9 @@
 """The decode stage: a chunk of rows in, tables of pixels out. Runs in an engine's decode tasks; knows no model.
 
-The decoded table has `shard, row, error, width, height` (of the original), the timing column, and `image`: raw RGB
-bytes. Where the recipe fixes a size, the image column's data is one [N, h, w, 3] array and a failed row's pixels are
-zero; where it does not, `image_height` and `image_width` say each row's own, and a failed row is empty.
+The decoded table has `shard, row, error, width, height` (of the original, the way up that it is read), `image_notes`,
+the timing column, and `image`: raw RGB bytes. Where the recipe fixes a size, the image column's data is one
+[N, h, w, 3] array and a failed row's pixels are zero; where it does not, `image_height` and `image_width` say each
+row's own, and a failed row is empty.
 """
 
 import threading
@@ -12,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from job.errors import ImageError
@@ -26,10 +25,10 @@ from job.spec.limits import Limits
 from job.spec.spec import SourceSpec
 from job.stages.crash_markers import mark_chunk
 from job.stages.decoded import Block, FixedBlock, VariableBlock
-from job.stages.images import decode
+from job.stages.images import DecodedImage, Reading, read_image
 from job.stages.sandbox import Sandbox
 
-Decoder = Callable[[bytes], npt.NDArray[np.uint8]]
+Decoder = Callable[[bytes], DecodedImage]
 Handles = Iterator[Callable[[], bytes]]
 
 
@@ -43,15 +42,18 @@ class DecodeStage:
     recipe: Recipe
     threads: int
     block_images: int
+    reads_as_pillow: bool = False  # whatever the source and the recipe say
 
     def __call__(self, chunk: Chunk) -> Iterator[pa.Table]:
         rows = self.manifest.rows(chunk.shard, READ).slice(chunk.start, chunk.stop - chunk.start)
         handles = _source(self.source, self.limits).read(rows)
+        wanted = Reading.of(self.source, self.recipe, self.limits)
+        reading = Reading(self.limits) if self.reads_as_pillow else wanted
         with mark_chunk(self.manifest.paths.run_id, chunk) as died_here:
             if not died_here:
-                yield from self._tables(rows, handles, lambda data: decode(data, self.limits))
+                yield from self._tables(rows, handles, lambda data: read_image(data, reading))
                 return
-            with Sandbox(self.limits) as sandbox:
+            with Sandbox(reading) as sandbox:
                 yield from self._tables(rows, handles, sandbox.decode)
 
     def _tables(self, rows: pa.Table, handles: Handles, decoder: Decoder) -> Iterator[pa.Table]:
@@ -90,7 +92,7 @@ def _take_and_decode(block: Block, handles: Handles, decoder: Decoder, recipe: R
             data = handle()
             read = time.perf_counter()
             image = decoder(data)
-            block.put(index, image.shape[:2], recipe.apply(image))
+            block.put(index, image.pixels.shape[:2], recipe.apply(image.pixels), image.notes)
         except ImageError as error:
             block.fail(index, error)
         done = time.perf_counter()

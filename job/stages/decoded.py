@@ -6,6 +6,7 @@ takes over without a copy; a `VariableBlock` keeps images of their own sizes and
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -34,6 +35,7 @@ class Block(ABC):
     def __post_init__(self) -> None:
         self.errors: list[str | None] = [None] * self.capacity
         self.sizes = np.zeros((self.capacity, 2), np.int32)
+        self.notes: list[Sequence[str] | None] = [None] * self.capacity
 
     @property
     def is_full(self) -> bool:
@@ -43,9 +45,10 @@ class Block(ABC):
         self.taken += 1
         return self.taken - 1
 
-    def put(self, index: int, size: tuple[int, int], image: Pixels) -> None:
-        """`size` (height, width) is the original's; `image` is what the recipe made of it."""
+    def put(self, index: int, size: tuple[int, int], image: Pixels, notes: Sequence[str] = ()) -> None:
+        """`size` (height, width) is the original's; `image` is what the recipe made of it; `notes`: `image_notes`."""
         self.sizes[index] = size
+        self.notes[index] = notes or None
 
     def fail(self, index: int, error: ImageError) -> None:
         self.errors[index] = str(error)
@@ -58,6 +61,7 @@ class Block(ABC):
             "error": pa.array(self.errors[: self.taken], pa.string()),
             "width": pa.array(self.sizes[: self.taken, 1], pa.int32(), mask=failed),
             "height": pa.array(self.sizes[: self.taken, 0], pa.int32(), mask=failed),
+            "image_notes": pa.array(self.notes[: self.taken], pa.list_(pa.string())),
         }
         figures: Figures = {"read_s": round(self.read_s, 4), "decode_s": round(self.decode_s, 4)}
         return attach(pa.table({**columns, **self.image_columns()}), figures)
@@ -74,8 +78,8 @@ class FixedBlock(Block):
         super().__init__(capacity)
         self.pixels = np.empty((capacity, *size, 3), np.uint8)
 
-    def put(self, index: int, size: tuple[int, int], image: Pixels) -> None:
-        super().put(index, size, image)
+    def put(self, index: int, size: tuple[int, int], image: Pixels, notes: Sequence[str] = ()) -> None:
+        super().put(index, size, image, notes)
         self.pixels[index] = image
 
     def fail(self, index: int, error: ImageError) -> None:
@@ -101,8 +105,8 @@ class VariableBlock(Block):
     def is_full(self) -> bool:
         return super().is_full or self.held_bytes >= VARIABLE_BYTES
 
-    def put(self, index: int, size: tuple[int, int], image: Pixels) -> None:
-        super().put(index, size, image)
+    def put(self, index: int, size: tuple[int, int], image: Pixels, notes: Sequence[str] = ()) -> None:
+        super().put(index, size, image, notes)
         self.images[index] = image
         self.held_bytes += image.nbytes
 

@@ -2,70 +2,108 @@
 
 Called by the decode stage in many threads at once; the decoders run without the interpreter's lock. Knows nothing of
 where the bytes came from or of what a model wants. The format is read from the first bytes, never from a name, and
-Pillow's plugins for the six formats are called directly, so no other of its readers ever sees untrusted bytes. EXIF
-orientation is left alone.
+Pillow's plugins are called directly, so no other of its readers ever sees untrusted bytes.
+
+Pillow leaves images as they are stored, but for TIFF, HEIC and JPEG XL, whose readers turn them; `Reading` says what is
+wanted instead.
 """
 
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from job.errors import ImageError
+from job.recipe import Orientation, Recipe
+from job.spec.columns import DEPTH_CLIPPED, ORIENTATION_APPLIED, ORIENTATION_KEPT
 from job.spec.limits import Limits
+from job.spec.spec import SourceSpec
+from job.stages.formats import depth
+from job.stages.formats.extra_formats import extra_plugin, heic_orientation, jxl_header
+from job.stages.formats.orientation import UPRIGHT, jpeg_orientation, stored_orientation, turn_back, turn_upright
+from job.stages.formats.sniff import ImageFormat, format_of
+from job.stages.formats.tiff_planes import PlanarTiffFile
+from job.stages.formats.unsupported import why_unsupported
 
-# A phone's multi-picture file (MPO) begins as a JPEG, and its first picture is one.
-_PLUGINS: tuple[tuple[bytes, type[ImageFile]], ...] = (
-    (b"\xff\xd8\xff", JpegImageFile),
-    (b"\x89PNG\r\n\x1a\n", PngImageFile),
-    (b"GIF87a", GifImageFile),
-    (b"GIF89a", GifImageFile),
-    (b"II*\0", TiffImageFile),
-    (b"MM\0*", TiffImageFile),
-    (b"II\0*", TiffImageFile),
-    (b"MM*\0", TiffImageFile),
-    (b"II+\0", TiffImageFile),
-    (b"MM\0+", TiffImageFile),
-)
-_BMP_HEADER_BYTES = frozenset((12, 40, 52, 56, 64, 108, 124))
+Pixels = npt.NDArray[np.uint8]
+
+_PLUGINS: dict[ImageFormat, type[ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WebP": WebPImageFile,
+    "BMP": BmpImageFile,
+    "GIF": GifImageFile,
+    "TIFF": PlanarTiffFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "JPEG 2000": Jpeg2KImageFile,
+}
+# The stage's own threads are the parallelism; a decoder that starts one a core for each image would fight them.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
-def decode(data: bytes, limits: Limits) -> npt.NDArray[np.uint8]:
-    """RGB pixels, `[H, W, 3]`, writable and contiguous.
+@dataclass(frozen=True)
+class Reading:
+    """How images are read. Travels to every worker."""
 
-    Raises ImageError, and nothing else, for bytes that are no such image.
-    """
-    limits.check_size(len(data))
-    plugin = _plugin_for(data)
-    if plugin is JpegImageFile:
-        pixels = _decode_plain_jpeg(data, limits)
+    limits: Limits
+    orientation: Orientation = "Pillow"
+    scales_depth: bool = False
+
+    @classmethod
+    def of(cls, source: SourceSpec, recipe: Recipe, limits: Limits) -> "Reading":
+        """What the spec says, and where that is `auto`, the model's recipe."""
+        orientation = recipe.orientation if source.orientation == "auto" else source.orientation
+        return cls(limits, orientation, source.depth == "scale")
+
+
+class DecodedImage(NamedTuple):
+    """RGB pixels, `[H, W, 3]`, contiguous, and what is to be known of them: words of `job.spec.columns`."""
+
+    pixels: Pixels
+    notes: Sequence[str] = ()
+
+
+def decode(data: bytes, limits: Limits) -> Pixels:
+    """As Pillow reads it: `read_image` without a wish. `[H, W, 3]`, writable and contiguous."""
+    return read_image(data, Reading(limits)).pixels
+
+
+def read_image(data: bytes, reading: Reading) -> DecodedImage:
+    """Raises ImageError, and nothing else, for bytes that are no such image."""
+    reading.limits.check_size(len(data))
+    kind = format_of(data)
+    if kind == "JPEG":
+        pixels = _decode_plain_jpeg(data, reading.limits)
         if pixels is not None:
-            return pixels
-    return _decode_with_pillow(plugin, data, limits)
+            return _turned(DecodedImage(pixels), reading.orientation, jpeg_orientation(data), is_turned=False)
+    return _PillowFile(kind, data, reading).read()
 
 
-def _plugin_for(data: bytes) -> type[ImageFile]:
-    for magic, plugin in _PLUGINS:
-        if data.startswith(magic):
-            return plugin
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return WebPImageFile
-    # "BM" alone begins too many texts; the size of the header that follows is one of a few.
-    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADER_BYTES:
-        return BmpImageFile
-    raise ImageError("not-an-image", f"begins with {data[:12]!r}; JPEG, PNG, WebP, BMP, GIF and TIFF are read")
+def _turned(image: DecodedImage, wanted: Orientation, orientation: int, is_turned: bool) -> DecodedImage:
+    """The image the way up that is wanted. `is_turned`: the decoder has turned it already."""
+    if orientation == UPRIGHT:
+        return image
+    is_upright = is_turned if wanted == "Pillow" else wanted == "apply"
+    note = ORIENTATION_APPLIED if is_upright else ORIENTATION_KEPT
+    pixels = image.pixels
+    if is_upright != is_turned:
+        pixels = turn_upright(pixels, orientation) if is_upright else turn_back(pixels, orientation)
+    return DecodedImage(pixels, (*image.notes, note))
 
 
-def _decode_plain_jpeg(data: bytes, limits: Limits) -> npt.NDArray[np.uint8] | None:
+def _decode_plain_jpeg(data: bytes, limits: Limits) -> Pixels | None:
     """libjpeg-turbo with Pillow's own settings, a third faster than Pillow and bit-identical to it.
 
     None where it finds anything odd (CMYK, a warning, an end too early): Pillow judges those.
@@ -78,30 +116,63 @@ def _decode_plain_jpeg(data: bytes, limits: Limits) -> npt.NDArray[np.uint8] | N
     if colorspace in ("CMYK", "YCCK"):
         return None
     try:
-        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            data, "RGB", fastdct=False, fastupsample=False, strict=True
-        )
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, strict=True)
     except (ValueError, MemoryError):
         return None
     return pixels
 
 
-def _decode_with_pillow(plugin: type[ImageFile], data: bytes, limits: Limits) -> npt.NDArray[np.uint8]:
-    # Decoders raise whatever they meet: OSError, SyntaxError, ValueError, struct.error, zlib.error, IndexError…
-    # All of it is about these bytes, so all of it becomes the row's error.
-    name = plugin.format
-    try:
-        with plugin(io.BytesIO(data)) as image:
+@dataclass
+class _PillowFile:
+    """One image on its way through a plugin of Pillow."""
+
+    kind: ImageFormat
+    data: bytes
+    reading: Reading
+    is_open: bool = field(default=False, init=False)
+
+    def read(self) -> DecodedImage:
+        plugin = _PLUGINS.get(self.kind) or extra_plugin(self.kind)
+        # Decoders raise whatever they meet: OSError, SyntaxError, ValueError, struct.error, zlib.error, IndexError…
+        # All of it is about these bytes, so all of it becomes the row's error.
+        try:
+            return self._read(plugin)
+        except ImageError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise ImageError("too-large", f"{self.kind}: {error}") from error
+        except MemoryError as error:
+            raise ImageError("too-large", f"{self.kind}: not enough memory to decode it") from error
+        except Exception as error:
+            reason = why_unsupported(self.kind, self.data, self.is_open, error)
+            if reason:
+                raise ImageError("unsupported", reason) from error
+            raise ImageError("truncated", f"{self.kind}: {str(error) or type(error).__name__}") from error
+
+    def _read(self, plugin: type[ImageFile]) -> DecodedImage:
+        limits = self.reading.limits
+        before = UPRIGHT
+        if self.kind == "JPEG XL":  # its plugin decodes when it opens
+            width, height, before = jxl_header(self.data)
+            limits.check_pixels(width, height)
+        with plugin(io.BytesIO(self.data)) as image:
+            self.is_open = True
             limits.check_pixels(*image.size)
+            if self.kind == "TIFF":
+                before = stored_orientation(image)  # its reader turns it and forgets
+            elif self.kind == "HEIC":
+                before = heic_orientation(image)
             image.load()
-            # A palette's alpha does not change RGB; dropping it spares a warning for each image.
-            image.info.pop("transparency", None)
-            return np.array(image.convert("RGB"))
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageError("too-large", f"{name}: {error}") from error
-    except MemoryError as error:
-        raise ImageError("too-large", f"{name}: not enough memory to decode it") from error
-    except Exception as error:
-        raise ImageError("truncated", f"{name}: {str(error) or type(error).__name__}") from error
+            # A JPEG inside a JPEG XL is unpacked and decoded as one, which turns nothing.
+            is_turned = self.kind in ("TIFF", "HEIC") or (self.kind == "JPEG XL" and not getattr(image, "jpeg", False))
+            orientation = before if is_turned else stored_orientation(image)
+            return _turned(self._pixels(image), self.reading.orientation, orientation, is_turned)
+
+    def _pixels(self, image: Any) -> DecodedImage:
+        # A palette's alpha does not change RGB; dropping it spares a warning for each image.
+        image.info.pop("transparency", None)
+        if image.mode not in depth.DEEP_MODES:
+            return DecodedImage(np.array(image.convert("RGB")))
+        if self.reading.scales_depth:
+            return DecodedImage(depth.scale(image))
+        return DecodedImage(np.array(image.convert("RGB")), (DEPTH_CLIPPED,) if depth.is_clipped(image) else ())

@@ -117,7 +117,7 @@ def refusal(folder, load=load_predictor, **fields):
 def test_a_processor_that_resizes_crops_and_normalises_becomes_a_recipe(processor, expected):
     found = recipe_of(processor, "model")
     resampler = "torch" if expected.resampler == "Pillow" else expected.resampler
-    assert found == dataclasses.replace(expected, resampler=resampler, crop_rounds="down")
+    assert found == dataclasses.replace(expected, resampler=resampler, crop_rounds="down", orientation="apply")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from job.plan.freeze import freeze
 from job.plan.manifest import Manifest
 from job.plan.plan import check_unchanged, fingerprint, run_paths
 from job.plan.records import load_plan
-from job.spec.spec import DefaultCountsAs, SpecModel
+from job.spec.spec import DefaultCountsAs, JobSpec, SpecModel
 from job.stores.storage import open_folder
 
 
@@ -53,6 +53,26 @@ def test_the_run_id_depends_on_what_determines_the_result_and_on_nothing_else():
 def test_the_id_of_an_older_spec_stays():
     # As 0.1 made it.
     assert fingerprint(make_spec())[:8] == "88808f14"
+
+
+def test_how_images_are_read_is_part_of_the_id_where_it_is_given():
+    spec = make_spec()
+
+    def with_source(**fields):
+        return fingerprint(
+            JobSpec.model_validate({**spec.model_dump(), "source": {**spec.source.model_dump(), **fields}})
+        )
+
+    assert with_source(orientation="auto", depth="clip") == fingerprint(spec)
+    assert (
+        len(
+            {
+                with_source(**wish)
+                for wish in ({}, {"orientation": "apply"}, {"orientation": "keep"}, {"depth": "scale"})
+            }
+        )
+        == 4
+    )
 
 
 def test_a_key_that_came_later_counts_where_it_is_given():

@@ -231,3 +231,43 @@ def test_kinds_that_are_equally_frequent_are_in_the_order_of_their_names(kinds: 
     for kind in [*kinds, "truncated", "truncated"]:
         evaluation.add(classifications([Row(None, [], f"{kind}: why")]))
     assert list(evaluation.failed_by_kind.items()) == [("truncated", 2), ("empty", 1), ("missing", 1)]
+
+
+def noted(*notes: list[str] | None) -> pa.Table:
+    table = classifications([Row(None, ["a"], None)] * len(notes))
+    return table.append_column("image_notes", pa.array(notes, pa.list_(pa.string())))
+
+
+def test_how_images_were_read_is_counted_also_beside_files_that_do_not_say() -> None:
+    evaluation = Evaluation()
+    evaluation.add(noted(["orientation-applied"], None, ["depth-clipped", "orientation-applied"]))
+    evaluation.add(classifications([Row(None, ["a"], None)]))  # of an older version
+    found = figures(evaluation)
+    assert found is not None
+    assert found["image_notes"] == {"orientation-applied": 2, "depth-clipped": 1}
+    lines = metrics_lines(evaluation.metrics())
+    assert "2 images stored turned, read upright" in lines
+    assert "1 image deeper than 8 bits, cut off at 255" in lines
+    assert any("1 image of 16 or 32 bits or floats was cut off" in line for line in lines)
+
+
+@pytest.mark.parametrize(("kept", "warned"), [(1, False), (2, True)])
+def test_many_images_left_turned_are_warned_of(kept: int, warned: bool) -> None:
+    evaluation = Evaluation()
+    evaluation.add(noted(*[["orientation-kept"]] * kept, *[None] * (100 - kept)))
+    metrics = evaluation.metrics()
+    assert metrics is not None
+    assert metrics.image_notes == {"orientation-kept": kept}
+    assert bool(metrics.warnings) == warned
+    if warned:
+        assert "2 images, 2.0 %, are stored turned" in metrics.warnings[0]
+        assert "source.orientation: apply" in metrics.warnings[0]
+
+
+def test_without_a_note_nothing_is_said() -> None:
+    evaluation = Evaluation()
+    evaluation.add(noted(None, None))
+    found = figures(evaluation)
+    assert found is not None
+    assert "image_notes" not in found
+    assert found["warnings"] == []

@@ -29,6 +29,8 @@ EVERYTHING: dict[str, Any] = {
         "suffixes": [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"],
         "label_from": "directory",
         "label_names": "labels.json",
+        "orientation": "apply",
+        "depth": "scale",
         "limit": 1000,
     },
     "model": {
@@ -80,9 +82,14 @@ def test_the_promised_defaults() -> None:
         "source": {
             "kind": "files",
             "uri": "images",
-            "suffixes": (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+            "suffixes": (
+                *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+                *(".avif", ".jp2", ".j2k", ".jpx", ".heic", ".heif", ".jxl"),
+            ),
             "label_from": "none",
             "label_names": None,
+            "orientation": "auto",
+            "depth": "clip",
             "limit": None,
         },
         "model": {
@@ -119,10 +126,18 @@ def test_the_promised_defaults_of_other_sources() -> None:
         "image_column": None,
         "uri_column": None,
         "keep": (),
+        "orientation": "auto",
+        "depth": "clip",
         "limit": None,
     }
     webdataset = JobSpec.model_validate(REQUIRED | {"source": {"kind": "webdataset", "uri": "t"}}).source
-    assert webdataset.model_dump(exclude={"kind", "uri"}) == {"label_from": "none", "label_names": None, "limit": None}
+    assert webdataset.model_dump(exclude={"kind", "uri"}) == {
+        "label_from": "none",
+        "label_names": None,
+        "orientation": "auto",
+        "depth": "clip",
+        "limit": None,
+    }
 
 
 def test_exactly_five_fields_have_no_default() -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 
@@ -24,7 +25,7 @@ from job.spec.limits import Limits
 from job.stages import decoded, timing
 from job.stages.decode import DecodeStage, _take_and_decode
 from job.stages.decoded import FixedBlock, all_pixels
-from job.stages.images import decode
+from job.stages.images import DecodedImage, Reading, decode, read_image
 from job.stores.storage import open_folder
 
 RECIPES = {"fixed": Recipe(Exactly(6, 9)), "variable": Recipe(Within(20, 20))}
@@ -163,7 +164,7 @@ def test_time_is_of_reading_until_the_bytes_are_there_and_then_of_decoding(monke
         clock.now += 2
         if bad:
             raise ImageError("truncated", "half of it")
-        return np.zeros((5, 5, 3), np.uint8)
+        return DecodedImage(np.zeros((5, 5, 3), np.uint8))
 
     block = FixedBlock(5, (6, 9))
     for images in (3, 2):  # of two threads, one after the other
@@ -191,4 +192,25 @@ def test_what_is_no_fault_of_an_image_ends_the_chunk(run, threads):
     handles = iter([lambda: run.data[1]] * 5 + [break_down] + [lambda: run.data[2]] * 5)
     rows = run.manifest.rows(0, ["shard", "row"]).slice(0, 11)
     with pytest.raises(OSError, match="on fire"):
-        list(run.stage("fixed", threads)._tables(rows, handles, lambda data: decode(data, run.limits)))
+        list(run.stage("fixed", threads)._tables(rows, handles, lambda data: read_image(data, Reading(run.limits))))
+
+
+WISHES = {"apply": ("orientation-applied", (30, 10)), "keep": ("orientation-kept", (10, 30))}
+
+
+@pytest.mark.parametrize("kind", sorted(RECIPES))
+@pytest.mark.parametrize("crashed", [False, True])
+def test_how_an_image_was_read_stands_beside_it(tmp_path, kind, crashed, die_at_chunk):
+    """Turned by the recipe's wish, sized as it is then; also in a process of its own."""
+    run = Run(tmp_path)
+    exif = Image.Exif()
+    for number, value in ((1, 6), (2, 1)):
+        exif[0x0112] = value
+        Image.fromarray(np.zeros((10, 30, 3), np.uint8)).save(run.path(number), "JPEG", exif=exif)
+    stages = {wish: replace(run.stage(kind), recipe=replace(RECIPES[kind], orientation=wish)) for wish in WISHES}
+    for wish, (note, size) in WISHES.items():
+        if crashed:
+            die_at_chunk(run.manifest.paths.run_id, 0, 0, 25)
+        (table,) = stages[wish](Chunk(0, 1, 3))
+        assert table["image_notes"].to_pylist() == [[note], None]
+        assert (table["height"][0].as_py(), table["width"][0].as_py()) == size

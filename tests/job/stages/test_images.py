@@ -8,6 +8,7 @@ from io import BytesIO
 from itertools import product
 
 import numpy as np
+import odd_images
 import pytest
 import simplejpeg
 from hypothesis import given
@@ -117,12 +118,6 @@ def test_jpegs_with_unusual_markers_are_pillows(options):
     assert_same_as_pillow(encode(photo(), "JPEG", **options))
 
 
-def test_the_orientation_in_the_exif_data_is_left_alone():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    assert decode(encode(photo(20, 30), "JPEG", exif=exif), LIMITS).shape == (20, 30, 3)
-
-
 def test_cmyk_and_ycck_jpegs_are_pillows():
     for height, width in SIZES:
         data = encode(photo(height, width, "CMYK"), "JPEG", quality=90)
@@ -168,9 +163,37 @@ def test_webps_are_pillows(mode, options):
         assert_same_as_pillow(encode(photo(height, width, mode), "WEBP", **options))
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "1", "P"])
+@pytest.mark.parametrize("options", [{}, {"quality": 100, "subsampling": "4:4:4"}, {"range": "limited"}])
+def test_avifs_are_pillows(mode, options):
+    for height, width in SIZES:
+        assert_same_as_pillow(encode(photo(height, width, mode), "AVIF", **options))
+
+
+@pytest.mark.parametrize("name", ["AVIF_10_BIT", "AVIF_12_BIT"])
+def test_avifs_of_more_bits_are_pillows_and_the_picture(name):
+    data = getattr(odd_images, name)
+    assert_same_as_pillow(data)
+    assert np.abs(decode(data, LIMITS).astype(int) - odd_images.PIXELS).max() < 30  # lossy, and a steep picture
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "YCbCr", "CMYK", "I;16"])
+@pytest.mark.parametrize("options", [{}, {"irreversible": True}, {"no_jp2": True}, {"tile_size": (16, 16)}])
+def test_jpeg_2000_is_pillows(mode, options):
+    for height, width in SIZES:
+        assert_same_as_pillow(encode(photo(height, width, mode), "JPEG2000", **options))
+
+
+@pytest.mark.parametrize("name", ["JPEG_2000_12_BIT", "JPEG_2000_HIGH_THROUGHPUT"])
+def test_rare_kinds_of_jpeg_2000_are_pillows_and_the_picture(name):
+    data = getattr(odd_images, name)
+    assert_same_as_pillow(data)
+    assert np.abs(decode(data, LIMITS).astype(int) - odd_images.PIXELS).max() <= 1  # 12 bits are rounded
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
 def test_the_first_frame_of_an_animation_is_taken(kind):
-    frames = [photo(mode="P", seed=seed) for seed in range(3)]
+    frames = [photo(mode="RGB" if kind == "AVIF" else "P", seed=seed) for seed in range(3)]
     data = encode(frames[0], kind, save_all=True, append_images=frames[1:])
     assert Image.open(BytesIO(data)).n_frames == 3
     assert_same_as_pillow(data)
@@ -227,7 +250,7 @@ def test_a_format_that_is_not_promised_is_not_an_image():
     assert kind_of(encode(photo(), "ICO")) == "not-an-image"
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000"])
 def test_half_a_file_is_truncated(kind):
     data = encode(photo(mode="P" if kind == "GIF" else "RGB"), kind)
     assert kind_of(data[: len(data) // 2]) == "truncated"
@@ -240,7 +263,7 @@ def test_broken_data_inside_a_file_is_truncated_too():
     assert kind_of(bytes(data)) == "truncated"
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000"])
 def test_the_limit_of_pixels_is_inclusive_and_known_from_the_header(kind):
     data = encode(photo(30, 40, "P" if kind == "GIF" else "RGB"), kind)
     assert decode(data, Limits(1200, 10_000_000)).shape == (30, 40, 3)
@@ -281,6 +304,9 @@ SAMPLES = {
     "tiff": encode(photo(), "TIFF"),
     "lzw tiff": encode(photo(), "TIFF", compression="tiff_lzw"),
     "jpeg tiff": encode(photo(), "TIFF", compression="jpeg"),
+    "avif": encode(photo(), "AVIF"),
+    "jp2": encode(photo(), "JPEG2000"),
+    "j2k": encode(photo(), "JPEG2000", no_jp2=True),
 }
 
 
@@ -331,9 +357,25 @@ def test_whatever_pillow_makes_of_a_damaged_file_we_make_of_it(name, changes):
         assert np.array_equal(found, expected)
 
 
+MAGIC = (
+    b"",
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF89a",
+    b"II*\0",
+    b"MM\0+",
+    b"\xff\x0a",
+    b"\xff\x4f\xff\x51",
+    b"\0\0\0\x20ftypavif",
+    b"\0\0\0\x20ftypheic",
+    b"\0\0\0\x0cJXL \r\n\x87\n",
+    b"\0\0\0\x0cjP  \r\n\x87\n",
+)
+
+
 @given(
     data=st.binary(max_size=200),
-    magic=st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"II*\0"]),
+    magic=st.sampled_from(MAGIC),
 )
 def test_noise_raises_nothing_but_image_errors(data, magic):
     ours(magic + data)

@@ -89,10 +89,10 @@ def expected_scores(picture):
 
 def test_the_columns_are_those_of_the_contract():
     rows = make_stage(Colours)(make_decoded(Colours.recipe, pictures(3)))
-    assert rows.schema.names[:5] == ["shard", "row", "error", "width", "height"]
-    assert list(rows.schema)[5:] == prediction_fields("classify")
+    assert rows.schema.names[:6] == ["shard", "row", "error", "width", "height", "image_notes"]
+    assert list(rows.schema)[6:] == prediction_fields("classify")
     rows = make_stage(Corners)(make_decoded(Corners.recipe, pictures(3)))
-    assert list(rows.schema)[5:] == prediction_fields("detect")
+    assert list(rows.schema)[6:] == prediction_fields("detect")
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
