@@ -164,7 +164,7 @@ def test_the_options_are_few_and_stay_as_promised():
     spec = ["--run-id", "spec"]
     asked = ["--force", "--images-per-second"]
     assert options == {
-        "run": ["--engine", "--output", "--run-id", "-o", "spec"],
+        "run": ["--accept-changed-model", "--engine", "--output", "--run-id", "-o", "spec"],
         "plan": sorted([*spec, *cluster, *values, *asked, *output]),
         "submit": sorted(
             [*spec, *cluster, *values, *asked, *output, "--dry-run", "--upgrade", "--watch", "--yes", "-y"]

@@ -36,6 +36,7 @@ EVERYTHING: dict[str, Any] = {
     "model": {
         "kind": "torchvision",
         "name": "resnet152",
+        "revision": None,
         "task": "classify",
         "weights": "pretrained/model_1.pth",
         "weights_key": "model_ema",
@@ -95,6 +96,7 @@ def test_the_promised_defaults() -> None:
         "model": {
             "kind": "torchvision",
             "name": "resnet18",
+            "revision": None,
             "task": "classify",
             "weights": "DEFAULT",
             "weights_key": None,

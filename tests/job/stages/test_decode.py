@@ -202,11 +202,13 @@ WISHES = {"apply": ("orientation-applied", (30, 10)), "keep": ("orientation-kept
 @pytest.mark.parametrize("crashed", [False, True])
 def test_how_an_image_was_read_stands_beside_it(tmp_path, kind, crashed, die_at_chunk):
     """Turned by the recipe's wish, sized as it is then; also in a process of its own."""
-    run = Run(tmp_path)
-    exif = Image.Exif()
+    images = {}
     for number, value in ((1, 6), (2, 1)):
+        exif, buffer = Image.Exif(), BytesIO()
         exif[0x0112] = value
-        Image.fromarray(np.zeros((10, 30, 3), np.uint8)).save(run.path(number), "JPEG", exif=exif)
+        Image.fromarray(np.zeros((10, 30, 3), np.uint8)).save(buffer, "JPEG", exif=exif)
+        images[number] = buffer.getvalue()
+    run = Run(tmp_path, images)
     stages = {wish: replace(run.stage(kind), recipe=replace(RECIPES[kind], orientation=wish)) for wish in WISHES}
     for wish, (note, size) in WISHES.items():
         if crashed:
