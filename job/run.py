@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from job.engines.engine import Engine, Work, choose_engine
+from job.models.class_names import names_by_id
 from job.models.load import load_recipe
 from job.plan.chunks import cut
 from job.plan.freeze import freeze
@@ -90,7 +91,8 @@ def run(spec: JobSpec, run_id: str | None, engine_name: str | None, console: Con
     with choose_engine(engine_name, spec.compute) as engine:
         # Both fail before anything is written; Ray starts meanwhile.
         recipe, slots = load_recipe(spec.model), engine.slots
-        plan = plan or freeze(spec, paths, folder, open_source(spec.source, limits).list())
+        source = open_source(spec.source, limits)
+        plan = plan or freeze(spec, paths, folder, source.list(names_by_id(spec.model)))
         manifest = Manifest(paths, plan.parts)
         report = Report(spec.model.task, spec.report.samples, plan.run_id)
         summary = RunSummary(spec, plan, folder, report.add)
@@ -119,6 +121,7 @@ def infer(
     with progress, closing(engine.run(Work(chunks, decode, spec.model, spec.compute))) as tables:
         for table in tables:
             rows, figures = timing.detach(table)
+            summary.evaluation.know(timing.labels_of(figures))
             sink.add(rows)
             progress.add(rows, figures)
         sink.close()

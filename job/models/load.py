@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from job.models.predictor import Predictor
     from job.recipe import Recipe
 
-__all__ = ["load_predictor", "load_recipe"]
+__all__ = ["describe_recipe", "load_predictor", "load_recipe"]
 
 _COMPILERS = ("g++", "gcc", "clang", "cc")  # torch.compile writes C++ for a CPU, and C to launch what a GPU runs
 
@@ -36,6 +36,14 @@ def load_recipe(spec: ModelSpec) -> "Recipe":
     if spec.task == "classify" and recipe.size is None:
         raise ModelError(f"{spec.name}: its recipe gives images of different sizes, and a batch to classify has one")
     return recipe
+
+
+def describe_recipe(spec: ModelSpec) -> str:
+    """The recipe in words. Raises ModelError, as `load_recipe` does."""
+    recipe = load_recipe(spec)
+    from job.models.recipe_text import recipe_text
+
+    return recipe_text(recipe)
 
 
 def load_predictor(spec: ModelSpec, device: str, threads: int) -> "Predictor":
