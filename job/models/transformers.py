@@ -95,7 +95,9 @@ class _Logits(torch.nn.Module):
         self.network = network
 
     def forward(self, pixels_nchw: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.network(pixel_values=pixels_nchw).logits
+        outputs = self.network(pixel_values=pixels_nchw)
+        # PP-LCNet gives its logits by the other name, at which transformers' own pipeline fails.
+        logits: torch.Tensor = outputs.logits if "logits" in outputs else outputs.last_hidden_state
         return logits
 
 

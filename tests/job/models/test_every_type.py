@@ -60,8 +60,17 @@ def test_a_type_answers_as_its_pipeline(task, model_type, pictures, tmp_path):
         assert row["error"] is None
         options = {"top_k": 4} if task == "classify" else {"threshold": 0.0}
         # Without what a palette leaves in `info`: some processors take it for the transparency of an RGB image.
-        answers = pipeline(Image.fromarray(np.asarray(open_with_pillow(data))), **options)
+        picture = Image.fromarray(np.asarray(open_with_pillow(data)))
+        answers = by_hand(pipeline, picture) if model_type == "pp_lcnet" else pipeline(picture, **options)
         (assert_labels_agree if task == "classify" else assert_boxes_agree)(row, answers)
+
+
+def by_hand(pipeline, picture):
+    """The pipeline fails on PP-LCNet, whose logits have another name."""
+    with torch.inference_mode():
+        outputs = pipeline.model(**pipeline.preprocess(picture)).last_hidden_state.softmax(1)[0]
+    answers = [{"label": NAMES[index], "score": score} for index, score in enumerate(outputs.tolist())]
+    return sorted(answers, key=lambda each: -each["score"])
 
 
 def assert_labels_agree(row, answers):
