@@ -11,7 +11,7 @@ The only place that asks torchvision for its registry; nothing imports this modu
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from job.errors import TenchError
 from job.models.transformers_types import refused_types
 from job.settings import OTHERS, VARIABLES
-from job.spec.spec import SOURCES, JobSpec, SpecModel
+from job.spec.spec import SOURCES, JobSpec, ModelSpec, RecipeSpec, SpecModel
 from scripts.generate_chart import CHART, chart_readme, values_schema_json
 from scripts.generated_table import fill, to_table
 
@@ -91,12 +91,19 @@ def spec_table() -> str:
             rows += [_row(f"source.{key}", *_across_kinds(key)) for key in _source_keys()]
         elif isinstance(field.annotation, type) and issubclass(field.annotation, SpecModel):
             rows += [
-                _row(f"{name}.{key}", _default(inner), inner.description or "")
-                for key, inner in field.annotation.model_fields.items()
+                _row(path, _default(inner), inner.description or "") for path, inner in _leaves(name, field.annotation)
             ]
         else:
             rows.append(_row(name, _default(field), field.description or ""))
     return to_table(["field", "default", "what"], rows)
+
+
+def _leaves(name: str, section: type[SpecModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """The keys of a section, and after `recipe` those of the mapping that it may be."""
+    for key, field in section.model_fields.items():
+        yield f"{name}.{key}", field
+        if section is ModelSpec and key == "recipe":
+            yield from _leaves(f"{name}.{key}", RecipeSpec)
 
 
 def environment_table() -> str:
@@ -175,7 +182,7 @@ def _default(field: FieldInfo) -> str:
         return "*required*"
     default = field.get_default()
     if isinstance(default, tuple):
-        return f"`[{', '.join(default)}]`"
+        return f"`[{', '.join(map(str, default))}]`"
     return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 
