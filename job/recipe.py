@@ -54,16 +54,19 @@ class ShortestEdge:
     """Resized so that the shorter edge is `pixels`, or less where the longer would pass `longest`.
 
     Rounds as torchvision's `resize` and, with `longest`, as `get_size_with_aspect_ratio` of
-    transformers/image_transforms.py; last both edges are cut down to a multiple.
+    transformers/image_transforms.py; last both edges are cut down to a multiple. Or rounds as PP-LCNet's processor.
     """
 
     pixels: int
     longest: int | None = None
     multiple: int = 1
+    rounds: Literal["down", "half to even"] = "down"
 
     def of(self, size: Size) -> Size:
         height, width = size
         short, long = min(size), max(size)
+        if self.rounds == "half to even":
+            return round(height * (self.pixels / short)), round(width * (self.pixels / short))
         edge: float = self.pixels
         if self.longest is not None and long / short * self.pixels > self.longest:
             edge = self.longest * short / long

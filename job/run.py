@@ -16,6 +16,7 @@ from rich.console import Console
 
 from job.engines.engine import Engine, Work, choose_engine
 from job.errors import TenchError
+from job.models.class_names import names_by_id
 from job.models.identity import identify
 from job.models.load import load_recipe
 from job.models.resolve import ResolvedModel, resolve
@@ -109,7 +110,7 @@ def run(
         # Both fail before anything is written; Ray starts meanwhile.
         recipe, chosen = choose_model(spec, plan, engine, accept_changed_model)
         slots = engine.slots
-        listing = open_source(spec.source, limits).list()
+        listing = open_source(spec.source, limits).list(names_by_id(spec.model))
         plan = plan or freeze(spec, paths, folder, listing, lambda: chosen().frozen)
         origin = origin_of_attempt(plan, chosen(), accept_changed_model)
         manifest = Manifest(paths, plan.parts)
@@ -174,6 +175,7 @@ def infer(
     with progress, closing(engine.run(Work(chunks, decode, model, spec.compute))) as tables:
         for table in tables:
             rows, figures = timing.detach(table)
+            summary.evaluation.know(timing.labels_of(figures))
             sink.add(rows, figures)
             progress.add(rows, figures)
         sink.close()

@@ -2,6 +2,7 @@
 
     job/spec/torchvision.json   the models and weights of the installed torchvision, which a spec is checked against
     job/spec.schema.json        the JSON Schema of `job.spec.spec`, for editors, the launcher and the chart
+    docs/models.md              the types of transformers' that are refused, with their reasons
     README.md                   the tables of the spec and of the environment variables, between their markers
 
 The only place that asks torchvision for its registry; nothing imports this module but its tests.
@@ -10,7 +11,7 @@ The only place that asks torchvision for its registry; nothing imports this modu
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
 from job.errors import TenchError
+from job.models.transformers_types import refused_types
 from job.settings import OTHERS, VARIABLES
-from job.spec.spec import SOURCES, JobSpec, SpecModel
+from job.spec.spec import SOURCES, JobSpec, ModelSpec, RecipeSpec, SpecModel
 from scripts.generate_chart import CHART, chart_readme, values_schema_json
 from scripts.generated_table import fill, to_table
 
@@ -65,6 +67,22 @@ def readme(text: str) -> str:
     return fill(fill(text, "spec", spec_table()), "environment", environment_table())
 
 
+def models_page(text: str) -> str:
+    """docs/models.md with a fresh table of refused types."""
+    return fill(text, "types", types_table())
+
+
+def types_table() -> str:
+    """One row a type that is refused, and what it would do."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES
+
+    rows = [
+        _row(kind, "detect" if kind in MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES else "classify", why)
+        for kind, why in sorted(refused_types().items())
+    ]
+    return to_table(["type", "task", "why"], rows)
+
+
 def spec_table() -> str:
     """One row a field, in the order of the contract."""
     rows = []
@@ -73,12 +91,19 @@ def spec_table() -> str:
             rows += [_row(f"source.{key}", *_across_kinds(key)) for key in _source_keys()]
         elif isinstance(field.annotation, type) and issubclass(field.annotation, SpecModel):
             rows += [
-                _row(f"{name}.{key}", _default(inner), inner.description or "")
-                for key, inner in field.annotation.model_fields.items()
+                _row(path, _default(inner), inner.description or "") for path, inner in _leaves(name, field.annotation)
             ]
         else:
             rows.append(_row(name, _default(field), field.description or ""))
     return to_table(["field", "default", "what"], rows)
+
+
+def _leaves(name: str, section: type[SpecModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """The keys of a section, and after `recipe` those of the mapping that it may be."""
+    for key, field in section.model_fields.items():
+        yield f"{name}.{key}", field
+        if section is ModelSpec and key == "recipe":
+            yield from _leaves(f"{name}.{key}", RecipeSpec)
 
 
 def environment_table() -> str:
@@ -92,6 +117,7 @@ GENERATED: dict[str, Callable[[str], str]] = {
     "job/spec/torchvision.json": torchvision_json,
     "job/spec.schema.json": spec_schema_json,
     "README.md": readme,
+    "docs/models.md": models_page,
     f"{CHART}/values.schema.json": lambda text: values_schema_json(text, json.loads(spec_schema_json(""))),
     f"{CHART}/README.md": lambda text: chart_readme(text, (ROOT / CHART / "values.yaml").read_text(encoding="utf-8")),
 }
@@ -156,7 +182,7 @@ def _default(field: FieldInfo) -> str:
         return "*required*"
     default = field.get_default()
     if isinstance(default, tuple):
-        return f"`[{', '.join(default)}]`"
+        return f"`[{', '.join(map(str, default))}]`"
     return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 

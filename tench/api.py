@@ -32,12 +32,13 @@ def load_spec(spec: Spec) -> JobSpec:
 def plan(spec: Spec, *, run_id: str | None = None) -> "Preview":
     """What a run would do, from the source's listing: images, shards, classes, what it would skip. Writes nothing.
 
-    Raises SourceError, and PlanChanged where the run id belongs to a run of another spec.
+    Raises SourceError, ModelError where the model cannot be built as the spec says, and PlanChanged where the run id
+    belongs to a run of another spec.
     """
     from job.results.preview import preview
 
     _check_run_id(run_id)
-    return preview(load_spec(spec), run_id)
+    return preview(load_spec(spec), run_id, with_model=True)
 
 
 def run(

@@ -8,6 +8,9 @@ import torch
 from job.models.device import Placement, ToInput
 from job.recipe import Recipe
 
+# What makes scores of a network's outputs; of a regression they are the scores.
+Scores = Literal["softmax", "sigmoid", "none"]
+
 
 class NetworkClassifier:
     """Wraps a network that maps [N, 3, h, w] to logits [N, C]."""
@@ -18,7 +21,7 @@ class NetworkClassifier:
         recipe: Recipe,
         labels: Sequence[str],
         placement: Placement,
-        scores: Literal["softmax", "sigmoid"] = "softmax",
+        scores: Scores = "softmax",
     ) -> None:
         self.recipe = recipe
         self.labels = labels
@@ -28,6 +31,8 @@ class NetworkClassifier:
         self._scores = scores
 
     def predict(self, images_nhwc: torch.Tensor) -> torch.Tensor:
-        """Probabilities [N, C] float32."""
+        """Scores [N, C] float32."""
         logits_nc: torch.Tensor = self._network(self._to_input(images_nhwc)).float()
+        if self._scores == "none":
+            return logits_nc
         return logits_nc.softmax(-1) if self._scores == "softmax" else logits_nc.sigmoid()

@@ -16,6 +16,18 @@ from job.errors import ModelError
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
+_told: dict[str, tuple[str, str | None]] = {}
+
+
+def tell(name: str, place: str, commit: str | None) -> None:
+    """Where this process finds a base model that an adapter names: its id at that commit, or where it is staged."""
+    _told[name] = place, commit
+
+
+def told_of(name: str) -> tuple[str, str | None]:
+    return _told.get(name, (name, None))
+
+
 def snapshot(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
     """The folder of the files that match; its name is the commit. Raises ModelError.
 

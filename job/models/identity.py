@@ -8,6 +8,7 @@ or by the version of the package that brought it.
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from job.stores.storage import Entry, is_bucket, open_folder, split_uri
 
 CONFIGURATION = ("*.json",)
 WEIGHTS = ("model.safetensors", "model-*.safetensors", "adapter_model.safetensors")
+_ADAPTER = "adapter_config.json"
 _SITES = {"site-packages", "dist-packages"}
 
 Identities = dict[str, str]
@@ -46,7 +48,21 @@ def identify(spec: ModelSpec) -> Identities:
 
 def is_on_hub(spec: ModelSpec) -> bool:
     """Whether the name is a Hugging Face id, and no folder."""
-    return spec.kind == "transformers" and not is_bucket(spec.name) and not Path(spec.name).expanduser().is_dir()
+    return spec.kind == "transformers" and is_hub_id(spec.name)
+
+
+def is_hub_id(name: str) -> bool:
+    return not is_bucket(name) and not Path(name).expanduser().is_dir()
+
+
+def base_of_adapter(folder: Path) -> str | None:
+    """The base model that a PEFT adapter's folder names; None where it holds none, or its base too."""
+    if not (folder / _ADAPTER).is_file() or any(folder.glob("model*.safetensors")):
+        return None
+    try:
+        return json.loads((folder / _ADAPTER).read_bytes()).get("base_model_name_or_path") or None
+    except (ValueError, AttributeError):
+        return None  # who loads it says so better
 
 
 def file_patterns(spec: ModelSpec) -> tuple[str, ...]:
@@ -73,8 +89,12 @@ def _of_folder(uri: str, patterns: Iterable[str]) -> Identities:
         return any(fnmatch(name, pattern) for pattern in patterns)
 
     if not is_bucket(uri):
-        paths = (path for path in sorted(Path(uri).expanduser().iterdir()) if is_read(path.name) and path.is_file())
-        return {path.name: digest_of(path) for path in paths}
+        folder = Path(uri).expanduser()
+        paths = (path for path in sorted(folder.iterdir()) if is_read(path.name) and path.is_file())
+        found = {path.name: digest_of(path) for path in paths}
+        if (base := base_of_adapter(folder)) and not is_hub_id(base):
+            found |= {f"{base}/{name}": value for name, value in _of_folder(base, patterns).items()}
+        return found
     return {entry.key: _of_object(entry) for entry in list_top(uri) if is_read(entry.key)}
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from job.models.resolve import ResolvedModel
     from job.recipe import Recipe
 
-__all__ = ["load_predictor", "load_recipe", "load_resolved"]
+__all__ = ["describe_recipe", "load_predictor", "load_recipe", "load_resolved"]
 
 _COMPILERS = ("g++", "gcc", "clang", "cc")  # torch.compile writes C++ for a CPU, and C to launch what a GPU runs
 
@@ -50,6 +50,11 @@ def load_resolved(model: "ResolvedModel", device: str, threads: int) -> "Predict
         fetch_weights(spec, model.staged)
     elif model.staged:
         spec = spec.model_copy(update={"name": model.staged, "revision": None})
+    for name, commit in model.frozen.bases.items():
+        from job.models.hub import tell
+
+        place = model.staged_bases.get(name)
+        tell(name, place or name, None if place else commit)
     predictor = load_predictor(spec, device, threads)
     # After it was loaded: what is compared now cannot be replaced before it is read.
     here = identify(model.spec)
@@ -59,6 +64,14 @@ def load_resolved(model: "ResolvedModel", device: str, threads: int) -> "Predict
             " give every node the same files, or put them into a bucket"
         )
     return predictor
+
+
+def describe_recipe(spec: ModelSpec) -> str:
+    """The recipe in words. Raises ModelError, as `load_recipe` does."""
+    recipe = load_recipe(spec)
+    from job.models.recipe_text import recipe_text
+
+    return recipe_text(recipe)
 
 
 def load_predictor(spec: ModelSpec, device: str, threads: int) -> "Predictor":

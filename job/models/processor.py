@@ -5,7 +5,7 @@ processor gives, for images of several shapes; what no recipe can express is ref
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -40,30 +40,62 @@ def recipe_of(processor: Any, name: str) -> Recipe:
 
 
 def _proposals(processor: Any) -> Iterator[Recipe]:
+    if hasattr(processor, "val_transforms"):
+        yield from _of_transforms(processor.val_transforms.transforms)
+        return
+    scale = processor.rescale_factor if getattr(processor, "do_rescale", False) else 1.0
     plain = Recipe(
         interpolation=_interpolation(processor),
         resampler="torch",
         crop_rounds="down",
-        scale=processor.rescale_factor if processor.do_rescale else 1.0,
-        channels="BGR" if getattr(processor, "do_flip_channel_order", False) else "RGB",
+        scale=scale,
+        channels="BGR" if _flips(processor) else "RGB",
         orientation="apply",  # as `load_image`, which every pipeline of transformers calls
     )
     if getattr(processor, "do_normalize", False):
         plain = dataclasses.replace(plain, mean=_three(processor.image_mean), std=_three(processor.image_std))
+    if getattr(processor, "rescale_offset", False):  # EfficientNet: from -1 to 1 before it normalises
+        plain = dataclasses.replace(plain, mean=_three([mean + 1 for mean in plain.mean]))
+    if getattr(processor, "resize_short", None):  # PP-LCNet: flips the channels after it has normalised them
+        plain = dataclasses.replace(plain, mean=_three(plain.mean[::-1]), std=_three(plain.std[::-1]))
     crop = _crop(processor)
     for resize, own_crop in _resizes(processor):
         recipe = dataclasses.replace(plain, resize=resize, crop=own_crop or crop)
         yield recipe
         yield dataclasses.replace(recipe, resampler="torch without antialias")
-        # EfficientNet divides by the deviation twice.
+        # EfficientNet divides by the deviation once more than it is told.
         yield dataclasses.replace(recipe, std=_three([deviation**2 for deviation in recipe.std]))
+        if getattr(processor, "include_top", False):
+            yield dataclasses.replace(recipe, std=_three(processor.image_std))
+
+
+def _of_transforms(steps: Sequence[Any]) -> Iterator[Recipe]:
+    """timm's: torchvision's own transforms, on Pillow images."""
+    recipe = Recipe()
+    for step in steps:
+        match type(step).__name__:
+            case "Resize":
+                edges = [step.size] if isinstance(step.size, int) else list(step.size)
+                resize = ShortestEdge(edges[0]) if len(edges) == 1 else Exactly(*edges)
+                recipe = dataclasses.replace(recipe, resize=resize, interpolation=step.interpolation.value)
+            case "CenterCrop":
+                recipe = dataclasses.replace(recipe, crop=(int(step.size[0]), int(step.size[1])))
+            case "Normalize":
+                recipe = dataclasses.replace(recipe, mean=_three(step.mean), std=_three(step.std))
+            case "MaybeToTensor" | "ToTensor":
+                pass
+            case _:
+                return
+    yield recipe
 
 
 def _resizes(processor: Any) -> Iterator[tuple[Exactly | ShortestEdge | Within | None, tuple[int, int] | None]]:
     """Ways to read the configured size, each with the crop that belongs to it, if any."""
-    size = processor.size
+    size = getattr(processor, "size", None)
     if not getattr(processor, "do_resize", False) or size is None:
         yield None, None
+    elif getattr(processor, "resize_short", None):  # PP-LCNet
+        yield ShortestEdge(processor.resize_short, rounds="half to even"), None
     elif size.height and size.width:
         yield Exactly(size.height, size.width), None
     elif size.max_height and size.max_width:
@@ -85,6 +117,10 @@ def _interpolation(processor: Any) -> Interpolation:
     return cast(Interpolation, name)
 
 
+def _flips(processor: Any) -> bool:
+    return bool(getattr(processor, "do_flip_channel_order", False) or getattr(processor, "resize_short", None))
+
+
 def _crop(processor: Any) -> tuple[int, int] | None:
     if not getattr(processor, "do_center_crop", False):
         return None
@@ -92,7 +128,7 @@ def _crop(processor: Any) -> tuple[int, int] | None:
 
 
 def _three(values: Any) -> tuple[float, float, float]:
-    red, green, blue = values
+    red, green, blue = [values] * 3 if isinstance(values, int | float) else values
     return float(red), float(green), float(blue)
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from job.errors import ModelError
 from job.models.predictor import Predictor
+from job.models.user_lines import described
 from job.recipe import Recipe
 from job.spec.spec import ModelSpec
 
@@ -31,7 +32,7 @@ def load_predictor(spec: ModelSpec, device: str) -> Predictor:
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{spec.name}(spec, {device!r}) raised {type(error).__name__}: {error}") from error
+        raise ModelError(f"{spec.name}(spec, {device!r}) raised {described(error)}") from error
     missing = [name for name in ("recipe", "labels", "predict") if not hasattr(predictor, name)]
     if missing:
         raise ModelError(
@@ -49,8 +50,8 @@ def _factory(name: str) -> Callable[[ModelSpec, str], Any]:
         module = importlib.import_module(module_name)
     except Exception as error:
         raise ModelError(
-            f"{name}: importing {module_name} raised {type(error).__name__}: {error}; searched {os.getcwd()} and the "
-            "installed packages"
+            f"{name}: importing {module_name} raised {described(error)}\n  searched {os.getcwd()} and the installed "
+            "packages"
         ) from error
     factory = getattr(module, attribute, None)
     if not callable(factory):

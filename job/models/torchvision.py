@@ -12,6 +12,7 @@ from torchvision.models import Weights, WeightsEnum, get_model
 
 from job.errors import ModelError
 from job.models.checkpoint import StateDict, read_state_dict
+from job.models.class_count import count_classes
 from job.models.class_names import check_labels, read_labels
 from job.models.classifier import NetworkClassifier
 from job.models.detector import TorchvisionDetector
@@ -119,19 +120,9 @@ def _build(spec: ModelSpec, classes: int, **extra: Any) -> Network:
 
 
 def _count_classes(spec: ModelSpec, build: Callable[[int], Network], state: StateDict) -> int | None:
-    """Classes of a state dict, from the first tensor whose shape depends on their number, whatever the architecture.
-
-    None where the state dict has no such tensor.
-    """
     if spec.name.startswith("regnet"):  # computes its widths with tensors, so it cannot be built without memory
         return len(state["fc.bias"]) if "fc.bias" in state else None
-    with torch.device("meta"):
-        of_two, of_three = build(2).state_dict(), build(3).state_dict()
-    for key, tensor in of_two.items():
-        each = len(of_three[key]) - len(tensor) if tensor.ndim else 0
-        if each and key in state:
-            return 2 + (len(state[key]) - len(tensor)) // each
-    return None
+    return count_classes(build, {key: len(tensor) for key, tensor in state.items() if tensor.ndim})
 
 
 def _has_auxiliary(name: str, state: StateDict) -> bool:

@@ -55,6 +55,7 @@ class FrozenModel(Record):
 
     files: dict[str, str] = {}  # by name: sha256 of a local file, etag and size of an object, a package's version
     revision: str | None = None  # the hub's commit
+    bases: dict[str, str] = {}  # the commit of a base model of the hub's that an adapter names
     recipe: dict[str, str] = {}  # how images are prepared, what is not as by default
     precision: str | None = None  # None where the model chooses its own
 

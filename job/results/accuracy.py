@@ -72,7 +72,7 @@ class Accuracy:
         for pair, number in zip(pairs.tolist(), counts.tolist(), strict=True):
             self._add_confusion(names[pair // len(names)], names[pair % len(names)], number)
 
-    def metrics(self, known: Set[str]) -> dict[str, Any]:
+    def metrics(self, known: Set[str] | None) -> dict[str, Any]:
         """The fields of `Metrics` that are its; `evaluated` alone where no row has an expected label."""
         if not self._rows:
             return {"evaluated": 0}
@@ -86,9 +86,13 @@ class Accuracy:
             "per_class": self._per_class(),
         }
 
-    def unknown(self, known: Set[str]) -> dict[str, int]:
-        """Expected names that the model does not know, with their rows, the most frequent first."""
-        return {name: number for name, number in self._expected.listed().items() if name not in known}
+    def unknown(self, known: Set[str] | None) -> dict[str, int]:
+        """Expected names that the model does not know, with their rows, the most frequent first.
+
+        Empty where `known` is None: it is not known what the model knows.
+        """
+        expected = self._expected.listed()
+        return {name: number for name, number in expected.items() if known is not None and name not in known}
 
     def _add_confusion(self, expected: str, label: str, number: int) -> None:
         if (expected, label) in self._confusions:

@@ -5,6 +5,7 @@ image, only for a class and for a pair of classes that were taken for each other
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ LISTED_NAMES = 10
 class Evaluation:
     """Counts over the predictions of a run, in memory bounded by the number of classes.
 
-    An expected label is unknown where the model gave it for no image, not even among its top labels.
+    An expected label is unknown where none of the model's classes is called so. A resumed run in which nothing was
+    left to do has loaded no model, and calls none unknown.
     """
 
     def __init__(self) -> None:
@@ -35,7 +37,7 @@ class Evaluation:
         self._boxes: int | None = None  # None until a detection table comes
         self._without_box = 0
         self._accuracy = Accuracy()
-        self._given = NameCounter()  # every name in the top labels
+        self._classes: frozenset[str] | None = None  # None until they are known
 
     def add(self, predictions: pa.Table) -> None:
         """Counts the rows of one shard; columns as in a predictions file."""
@@ -51,6 +53,11 @@ class Evaluation:
             self._add_boxes(rows["labels"].combine_chunks())
         else:
             self._add_labels(rows)
+
+    def know(self, classes: Sequence[str]) -> None:
+        """Takes the names of the model's classes; an empty list says nothing."""
+        if classes and self._classes is None:
+            self._classes = frozenset(classes)
 
     @property
     def failed_by_kind(self) -> dict[str, int]:
@@ -75,7 +82,7 @@ class Evaluation:
                 images_without_box=self._without_box,
                 boxes_per_class=self._predicted.listed(),
             )
-        accuracy = self._accuracy.metrics(self._given.counts.keys())
+        accuracy = self._accuracy.metrics(self._classes)
         return Metrics(**common, predicted_per_class=self._predicted.listed(), **accuracy)
 
     def _add_labels(self, rows: pa.Table) -> None:
@@ -83,7 +90,6 @@ class Evaluation:
         names, codes = _encode(expected, label, top.flatten())
         expected_codes, label_codes, top_codes = np.split(codes, [len(rows), 2 * len(rows)])
         self._predicted.add(names, tally(label_codes, len(names)))
-        self._given.add(names, tally(top_codes, len(names)))
         top_lengths = pc.list_value_length(top).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
         top_hits = _top_hits(expected_codes, top_codes, top_lengths)
         self._accuracy.add(names, expected_codes, label_codes, top_hits)
@@ -97,14 +103,14 @@ class Evaluation:
 
     def _warnings(self) -> list[str]:
         warnings = []
-        unknown = self._accuracy.unknown(self._given.counts.keys())
+        unknown = self._accuracy.unknown(self._classes)
         if unknown:
             some = ", ".join(shorten(name, 40) for name in list(unknown)[:LISTED_NAMES])
             more = ", …" if len(unknown) > LISTED_NAMES else ""
             warnings.append(
-                f"{counted(sum(unknown.values()), 'image')} expected {counted(len(unknown), 'label')} that the model"
-                f" gave for no image ({some}{more}) and counted as wrong; source.label_names maps expected labels to"
-                " class names"
+                f"{counted(sum(unknown.values()), 'image')} expected {counted(len(unknown), 'label')} that are none"
+                f" of the model's classes ({some}{more}) and counted as wrong; source.label_names maps expected"
+                " labels to class names"
             )
         if self._accuracy.is_capped:
             warnings.append(

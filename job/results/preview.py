@@ -1,5 +1,6 @@
 """The preview: what a run would do, from the listing alone. `tench plan` shows it; nothing is written or started."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 
@@ -7,14 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
+from job.models.class_names import names_by_id
 from job.plan.freeze import add_sizes
 from job.plan.plan import check_unchanged, run_paths
 from job.plan.records import Plan, load_plan, load_success
 from job.results.run_listing import committed_shards
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
-from job.spec.spec import JobSpec
+from job.spec.spec import JobSpec, ModelSpec
 from job.stores.storage import open_folder
+
+log = logging.getLogger(__name__)
 
 SAMPLE_URIS = 5
 MAX_CLASSES = 10_000
@@ -38,10 +42,14 @@ class Preview(BaseModel):
     frozen_images: int | None
     skipped_shards: int
     skipped_images: int
+    recipe: str | None  # null where the model was not looked at
 
 
-def preview(spec: JobSpec, run_id: str | None) -> Preview:
-    """Lists the source. Raises SourceError, and PlanChanged where the run id belongs to another plan."""
+def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Preview:
+    """Lists the source, and `with_model` reads how the model's images are prepared, which takes seconds.
+
+    Raises SourceError, ModelError, and PlanChanged where the run id belongs to another plan.
+    """
     paths = run_paths(spec, run_id)
     folder = open_folder(paths.uri)
     plan = load_plan(folder)
@@ -49,7 +57,8 @@ def preview(spec: JobSpec, run_id: str | None) -> Preview:
     if plan:
         check_unchanged(plan, spec)
         committed = committed_shards(folder, paths, plan)
-    listing = Listing(open_source(spec.source, Limits.of(spec.errors)).list())
+    recipe = _recipe(spec.model) if with_model else None
+    listing = Listing(open_source(spec.source, Limits.of(spec.errors)).list(names_by_id(spec.model)))
     return Preview(
         run_id=paths.run_id,
         run_uri=folder.uri,
@@ -66,7 +75,19 @@ def preview(spec: JobSpec, run_id: str | None) -> Preview:
         frozen_images=plan.images if plan else None,
         skipped_shards=len(committed),
         skipped_images=sum(file.rows for file in committed.values()),
+        recipe=recipe,
     )
+
+
+def _recipe(spec: ModelSpec) -> str | None:
+    """None where what models need is not installed: the launcher does without."""
+    from job.models.load import describe_recipe
+
+    try:
+        return describe_recipe(spec)
+    except ModuleNotFoundError as error:
+        log.warning("the model was not looked at: %s is not installed here", error.name)
+        return None
 
 
 def _state(plan: Plan | None, complete: bool) -> str:

@@ -1,31 +1,42 @@
 """Class names for expected labels: the file that `label_names` points to. Used by `job.sources.source`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from job.errors import SourceError
+from job.spec.class_list import parse_class_list
 from job.stores.storage import read_uri
 
 
 def load_names(uri: str) -> Mapping[str, str]:
-    """Label to class name, from a JSON object, or from a list, whose labels are its indices. Raises SourceError."""
+    """Label to class name: a JSON object, or any list of class names, whose labels are its indices and its ids.
+
+    Raises SourceError.
+    """
+    data = _read(uri)
     try:
-        names = json.loads(read_uri(uri))
+        names = json.loads(data)
+    except ValueError:
+        names = None
+    if isinstance(names, dict) and all(isinstance(name, str) for name in names.values()):
+        return dict(names)
+    try:
+        found = parse_class_list(data, uri.endswith(".json"))
+    except ValueError as error:
+        raise SourceError(f"source.label_names: {uri} {error}") from error
+    return {**by_index(found.names), **found.by_id}
+
+
+def _read(uri: str) -> bytes:
+    try:
+        return read_uri(uri)
     except FileNotFoundError:
         raise SourceError(f"source.label_names: there is no {uri}") from None
-    except ValueError as error:
-        raise SourceError(f"source.label_names: {uri} is not JSON: {error}") from error
-    if isinstance(names, list):
-        return by_index(names)
-    if isinstance(names, dict):
-        return {label: str(name) for label, name in names.items()}
-    kind = type(names).__name__
-    raise SourceError(f"source.label_names: {uri} must hold a JSON object or list of class names, not a {kind}")
 
 
-def by_index(names: list[object]) -> Mapping[str, str]:
+def by_index(names: Sequence[object]) -> Mapping[str, str]:
     """A list of class names, by the labels "0", "1" and so on."""
     return {str(index): str(name) for index, name in enumerate(names)}
 

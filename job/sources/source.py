@@ -3,7 +3,8 @@
 `Source` adds what all kinds share: class names for labels, the limit, and one class of error for whatever is wrong.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 import pyarrow as pa
@@ -42,8 +43,10 @@ class Source:
         self._spec = spec
         self._reader = reader
 
-    def list(self) -> Iterator[pa.Table]:
+    def list(self, names_by_id: Mapping[str, str] = MappingProxyType({})) -> Iterator[pa.Table]:
         """Every image once, in the same order each time, streamed in tables of at most 10,000 rows.
+
+        `names_by_id` are class names of expected labels that are ids, where the spec has no `label_names`.
 
         Columns: `uri` string, `size` int64 (null: not known yet), `etag` string, `expected` string; `offset` int64
         where images lie inside a file (Parquet: the row; a tar: the byte); then the kept columns.
@@ -51,10 +54,10 @@ class Source:
         """
         left = self._spec.limit
         try:
-            names = load_names(self._spec.label_names) if self._spec.label_names else None
+            names = load_names(self._spec.label_names) if self._spec.label_names else names_by_id
             for table in self._reader.rows():
                 table = table if left is None else table.slice(0, left)
-                if names is not None:
+                if names:
                     position = table.schema.get_field_index("expected")
                     table = table.set_column(position, "expected", rename(table["expected"].combine_chunks(), names))
                 yield table

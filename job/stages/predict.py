@@ -4,7 +4,7 @@ Runs where a replica's model is: engines make one `PredictStage` a replica. Know
 model computes is `job.models`' matter.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -12,11 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from job.errors import ModelError, RunFailed
+from job.errors import ModelError, RunFailed, TenchError
 from job.models.device import use_threads
 from job.models.load import load_predictor, load_resolved
 from job.models.predictor import Classifier, Detection, Detector
 from job.models.resolve import ResolvedModel
+from job.models.user_lines import described
 from job.recipe import Recipe, Size
 from job.spec.columns import CARRIED, PREDICTED
 from job.spec.spec import ModelSpec
@@ -34,6 +35,8 @@ _TYPES = {
     "labels": _STRINGS,
     "scores": _FLOATS,
 }
+
+_ROUNDING = 0.01  # of probabilities in bfloat16
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -69,7 +72,8 @@ class PredictStage:
                 f"{spec.name}: images are prepared by {recipe}, and the predictor on {device} has "
                 f"{self._predictor.recipe}; give the factory and what it makes the same recipe"
             )
-        self._labels = pa.array(self._predictor.labels, pa.string())
+        self.labels = list(self._predictor.labels)
+        self._labels = pa.array(self.labels, pa.string())
         self.precision: str = getattr(self._predictor, "precision", "its own")
 
     def __call__(self, decoded: pa.Table) -> pa.Table:
@@ -95,23 +99,37 @@ class PredictStage:
         if not tops:
             return [pa.nulls(decoded.num_rows, field.type) for field in prediction_fields("classify")]
         # The only wait for the device: every batch was queued, and one transfer fetches all results.
-        scores_nk, indices_nk = (torch.cat(parts).cpu().numpy() for parts in zip(*tops, strict=True))
+        scores_nk, indices_nk, extremes_n2 = (torch.cat(parts).cpu().numpy() for parts in zip(*tops, strict=True))
         self._check_scores(scores_nk)
+        self._check_probabilities(extremes_n2, decoded, failed)
         return self._classify_columns(failed, scores_nk, indices_nk)
 
-    def _top(self, predictor: Classifier, pixels_nhwc: npt.NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _top(self, predictor: Classifier, pixels_nhwc: npt.NDArray[np.uint8]) -> tuple[torch.Tensor, ...]:
+        """Scores and indices [N, K], and each row's lowest and highest score [N, 2]."""
         count = len(pixels_nhwc)
         images = torch.from_numpy(pixels_nhwc)
         if self._spec.compile and count < self._batch_size:
             # A compiled network is compiled anew for every size of batch; a filled one is cheaper.
             images = torch.cat([images, images.new_zeros((self._batch_size - count, *images.shape[1:]))])
-        probabilities = predictor.predict(self._to_device(images))
+        probabilities = self._call(predictor.predict, self._to_device(images))
         expected = (len(images), len(self._labels))
         if not isinstance(probabilities, torch.Tensor) or probabilities.shape != expected:
             given = getattr(probabilities, "shape", type(probabilities).__name__)
             raise RunFailed(f"{self._spec.name}: predict gave {given}; a tensor {expected} of probabilities is wanted")
-        top = probabilities[:count].float().topk(min(self._spec.top_k, len(self._labels)))
-        return top.values, top.indices
+        scores_nc = probabilities[:count].float()
+        top = scores_nc.topk(min(self._spec.top_k, len(self._labels)))
+        if self._spec.kind == "python":
+            return top.values, top.indices, torch.stack(torch.aminmax(scores_nc, dim=1), 1)
+        return top.values, top.indices, scores_nc.new_zeros((count, 2))  # ours are probabilities, or a regression's
+
+    def _call(self, predict: Callable[..., Any], *inputs: Any) -> Any:
+        """Raises RunFailed where the model does."""
+        try:
+            return predict(*inputs)
+        except (TenchError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise RunFailed(f"{self._spec.name}: predict raised {described(error)}") from error
 
     def _to_device(self, images: torch.Tensor) -> torch.Tensor:
         if self._device.type != "cuda":
@@ -142,7 +160,7 @@ class PredictStage:
         for batch in _batches(failed, self._batch_size):
             indices = np.arange(decoded.num_rows)[batch]
             inputs = [self._to_device(torch.from_numpy(images[index])) for index in indices]
-            detections = predictor.predict(inputs, [originals[index] for index in indices])
+            detections = self._call(predictor.predict, inputs, [originals[index] for index in indices])
             if len(detections) != len(inputs):
                 given = f"{len(detections)} detections for {len(inputs)} images"
                 raise RunFailed(f"{self._spec.name}: predict gave {given}")
@@ -173,6 +191,18 @@ class PredictStage:
     def _check_scores(self, scores: Floats) -> None:
         if np.isnan(scores).any():
             raise RunFailed(f"{self._spec.name} gave scores that are not numbers; try model.precision: float32")
+
+    def _check_probabilities(self, extremes_n2: Floats, decoded: pa.RecordBatch, failed: Flags) -> None:
+        """Logits would be sorted well and read as scores of 8.1."""
+        lowest, highest = extremes_n2.T
+        wrong = np.flatnonzero((lowest < -_ROUNDING) | (highest > 1 + _ROUNDING))
+        if len(wrong):
+            row, image = wrong[0], int(np.flatnonzero(~failed)[wrong[0]])
+            raise RunFailed(
+                f"{self._spec.name}: predict gave scores from {lowest[row]:.3g} to {highest[row]:.3g} for row "
+                f"{decoded['row'][image]} of shard {decoded['shard'][image]}, and probabilities are wanted; return "
+                "logits.softmax(-1), or logits.sigmoid() where classes are independent"
+            )
 
 
 def _batches(failed: Flags, batch_size: int) -> Iterator[slice | npt.NDArray[np.int64]]:

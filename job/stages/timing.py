@@ -5,6 +5,7 @@ driver takes it off before rows are committed.
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -26,3 +27,8 @@ def detach(table: pa.Table) -> tuple[pa.Table, list[Figures]]:
         return table, []
     figures = [json.loads(text) for text in table[COLUMN].drop_null().to_pylist()]
     return table.drop_columns([COLUMN]), figures
+
+
+def labels_of(figures: Iterable[Figures]) -> Sequence[str]:
+    """The names of the model's classes, of whatever table told them."""
+    return next((each["labels"] for each in figures if "labels" in each), ())

@@ -17,6 +17,8 @@ README = f"# Title\n\nBefore.\n\n{BEGIN}\nold table\n{END}\n\nBetween.\n{BEGIN_2
 def root(tmp_path: Path) -> Path:
     (tmp_path / "job").mkdir()
     (tmp_path / "README.md").write_text(README)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "models.md").write_text("\n".join(markers("types")))
     chart = tmp_path / generate.CHART
     chart.mkdir(parents=True)
     (chart / "values.schema.json").write_text("{}")
@@ -88,7 +90,7 @@ def test_the_table_keeps_the_contract_s_order_and_says_which_kind_has_a_field() 
         *("kind", "uri", "suffixes", "label_from", "label_names", "image_column", "uri_column", "keep", "limit"),
     ]
     assert [path for path, row in rows.items() if "*required*" in row] == [
-        *("name", "source.uri", "model.kind", "model.name", "output.uri"),
+        *("name", "source.uri", "model.kind", "model.name", "model.recipe.resize", "output.uri"),
     ]
     assert "| *files:* File names" in rows["source.suffixes"]
     assert "| *parquet:* Columns carried" in rows["source.keep"]

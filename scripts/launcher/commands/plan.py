@@ -12,8 +12,11 @@ from tench.launcher.submit.proposal import draft, propose
 
 
 def run(spec_path: str, run_id: str | None, as_json: bool) -> None:
-    """Prints the run id on stdout, or with `as_json` the preview; people read the table on stderr."""
-    found = preview(load_spec(spec_path), run_id)
+    """Prints the run id on stdout, or with `as_json` the preview; people read the table on stderr.
+
+    Raises ModelError where the model cannot be built as the spec says.
+    """
+    found = preview(load_spec(spec_path), run_id, with_model=True)
     if as_json:
         print(found.model_dump_json(indent=1))
         return

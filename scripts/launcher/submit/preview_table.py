@@ -23,6 +23,8 @@ def preview_table(found: Preview) -> Table:
         "replicas": f"{found.replicas} ({found.gpus_per_replica} GPUs each, {found.cpus} CPUs in all)",
         "resume": _resume(found),
     }
+    if found.recipe:
+        rows["recipe"] = found.recipe
     for name, value in rows.items():
         table.add_row(name, Text(value))
     return table

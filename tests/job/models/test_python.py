@@ -85,7 +85,7 @@ def test_the_recipe_is_the_factorys_own_where_it_has_one(module, factory):
     [
         ("missing", "has no such name where a factory"),
         ("answer", "has a int where a factory"),
-        ("fail", "raised ValueError: no licence"),
+        ("fail", 'raised ValueError: no licence\n  File "'),
         ("nothing", "returned a NoneType without recipe, labels, predict"),
     ],
 )
@@ -114,7 +114,28 @@ def test_a_detectors_recipe_may_leave_sizes_as_they_are(module):
 
 
 def test_modules_that_are_missing_or_broken_are_named(module, tmp_path):
-    with pytest.raises(ModelError, match=f"importing no_such_module raised ModuleNotFoundError.*searched {tmp_path}"):
+    with pytest.raises(
+        ModelError, match=f"importing no_such_module raised ModuleNotFoundError.*\n  searched {tmp_path}"
+    ):
         load_recipe(make_spec("no_such_module", "make"))
-    with pytest.raises(ModelError, match=f"importing {module}_broken raised .*no_such_library"):
+    with pytest.raises(ModelError, match=f"importing {module}_broken raised .*no_such_library") as raised:
         load_recipe(make_spec(f"{module}_broken", "make"))
+    assert f'  File "{tmp_path}/{module}_broken.py", line 1, in <module>\n    import no_such_library' in str(
+        raised.value
+    )
+
+
+def test_a_module_that_is_no_python_is_shown_where_it_is_wrong(module, tmp_path):
+    (tmp_path / f"{module}_typo.py").write_text("import os\nrecipe = = 3\n")
+    with pytest.raises(ModelError) as raised:
+        load_recipe(make_spec(f"{module}_typo", "make"))
+    assert f'SyntaxError: invalid syntax\n  File "{tmp_path}/{module}_typo.py", line 2\n    recipe = = 3' in str(
+        raised.value
+    )
+
+
+def test_a_factory_that_fails_in_a_library_is_shown_where_it_called_it(module, tmp_path):
+    (tmp_path / f"{module}_json.py").write_text("import json\ndef make(spec, device):\n    return json.loads('{')\n")
+    with pytest.raises(ModelError) as raised:
+        load_predictor(make_spec(f"{module}_json", "make"), "cpu", 1)
+    assert str(raised.value).endswith(f"{module}_json.py\", line 3, in make\n    return json.loads('{{')")

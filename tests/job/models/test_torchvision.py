@@ -180,11 +180,20 @@ def test_labels_must_be_as_many_as_the_classes(network, write):
     assert "names 2" in text
 
 
-@pytest.mark.parametrize("content", [{"0": "cat"}, [1, 2, 3], [], "cat"])
-def test_labels_must_be_a_list_of_names(network, write, content):
-    assert "must hold a JSON list of names" in refusal(
+@pytest.mark.parametrize("content", [[1, 2, 3], [], "cat", {}, {"a": "cat"}])
+def test_labels_must_be_names(network, write, content):
+    assert "must hold class names: a JSON list" in refusal(
         weights=write("net.pth", network.state_dict()), labels=write("labels.json", content)
     )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"0": ["n01440764", "cat"], "1": ["n02102040", "dog"], "2": ["n0", "tench"]}, {"dog": 1, "tench": 2, "cat": 0}],
+)
+def test_labels_come_in_the_forms_that_people_have(network, write, content):
+    spec = make_model_spec(weights=write("net.pth", network.state_dict()), labels=write("labels.json", content))
+    assert list(load_predictor(spec, "cpu", 1).labels) == ["cat", "dog", "tench"]
 
 
 def test_files_that_are_not_there_are_named(network, write, tmp_path):

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from models import make_model_spec, make_photo
+from models import make_decoded, make_model_spec, make_photo
 from PIL import Image
 from transformers import (
     BeitImageProcessor,
@@ -20,6 +20,7 @@ from transformers import (
     MobileViTImageProcessor,
     PerceiverImageProcessor,
     PoolFormerImageProcessor,
+    PPLCNetImageProcessor,
     ResNetConfig,
     RfDetrImageProcessor,
     RTDetrImageProcessor,
@@ -37,6 +38,7 @@ from job.errors import ModelError
 from job.models.load import load_predictor, load_recipe
 from job.models.processor import recipe_of
 from job.recipe import Exactly, Recipe, ShortestEdge
+from job.stages.predict import PredictStage
 
 LAYERS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 NAMES = {0: "tench", 1: "chain saw", 2: "church"}
@@ -98,6 +100,31 @@ def refusal(folder, load=load_predictor, **fields):
         (
             EfficientNetImageProcessor(image_mean=HALF, image_std=HALF),
             Recipe(Exactly(346, 346), "bicubic", mean=HALF, std=(0.25, 0.25, 0.25)),
+        ),
+        (
+            EfficientNetImageProcessor(
+                rescale_offset=True, rescale_factor=1 / 127.5, do_normalize=False, include_top=False
+            ),
+            Recipe(Exactly(346, 346), "bicubic", scale=1 / 127.5, mean=(1.0, 1.0, 1.0)),
+        ),
+        (
+            EfficientNetImageProcessor(rescale_offset=True, rescale_factor=1 / 127.5, image_mean=HALF, image_std=HALF),
+            Recipe(Exactly(346, 346), "bicubic", scale=1 / 127.5, mean=(1.5, 1.5, 1.5), std=(0.25, 0.25, 0.25)),
+        ),
+        (
+            EfficientNetImageProcessor(do_normalize=False, image_std=HALF),
+            Recipe(Exactly(346, 346), "bicubic", std=HALF),
+        ),
+        (ViTImageProcessor(image_mean=0.5, image_std=0.5), Recipe(Exactly(224, 224), mean=HALF, std=HALF)),
+        (
+            PPLCNetImageProcessor(image_mean=(0.1, 0.2, 0.3), image_std=(0.5, 0.6, 0.7)),
+            Recipe(
+                ShortestEdge(256, rounds="half to even"),
+                crop=(224, 224),
+                channels="BGR",
+                mean=(0.3, 0.2, 0.1),
+                std=(0.7, 0.6, 0.5),
+            ),
         ),
         (DetrImageProcessor(do_normalize=False), Recipe(ShortestEdge(800, 1333))),
         (
@@ -164,7 +191,50 @@ def test_only_safetensors_are_read(vit, tmp_path):
     for name in ("config.json", "preprocessor_config.json"):
         (tmp_path / name).write_bytes((vit / name).read_bytes())
     torch.save(make_vit().state_dict(), tmp_path / "pytorch_model.bin")
-    assert "cannot be loaded to classify" in refusal(tmp_path)
+    text = refusal(tmp_path)
+    assert "cannot be loaded to classify, for it has no model.safetensors (it has pytorch_model.bin, a pickle)" in text
+    assert "save it with model.save_pretrained(folder)" in text
+
+
+def test_a_regression_gives_what_the_network_gives(tmp_path):
+    make_vit(problem_type="regression").save_pretrained(tmp_path)
+    ViTImageProcessor(size={"height": 64, "width": 64}).save_pretrained(tmp_path)
+    pixels = torch.from_numpy(make_photo(64, 64))[None]
+    spec = make_spec(tmp_path)
+    with torch.inference_mode():
+        expected = make_vit()(pixel_values=pixels.permute(0, 3, 1, 2) / 127.5 - 1).logits
+        assert torch.allclose(load_predictor(spec, "cpu", 1).predict(pixels), expected, atol=1e-5)
+    assert expected.min() < 0
+    rows = PredictStage(spec, 2, "cpu", 1, load_recipe(spec))(make_decoded(load_recipe(spec), [make_photo(64, 64)]))
+    assert rows["top_scores"].to_pylist()[0] == pytest.approx(sorted(expected[0].tolist(), reverse=True), abs=1e-5)
+
+
+@pytest.mark.parametrize("written", [{"id2label": None, "label2id": None}, {}], ids=["null", "absent"])
+def test_a_model_that_names_no_class_has_as_many_as_its_weights(vit, tmp_path, written):
+    for file in vit.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    config = {key: value for key, value in config.items() if key not in ("id2label", "label2id")} | written
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    predictor = load_predictor(make_spec(tmp_path), "cpu", 1)
+    assert list(predictor.labels) == ["LABEL_0", "LABEL_1", "LABEL_2"]
+    pixels = torch.from_numpy(make_photo(64, 64))[None]
+    with torch.inference_mode():
+        assert torch.allclose(predictor.predict(pixels), load_predictor(make_spec(vit), "cpu", 1).predict(pixels))
+
+
+@pytest.mark.parametrize("how", ["sharded", "bfloat16"])
+def test_weights_in_shards_and_in_bfloat16_are_read(vit, tmp_path, how):
+    network = make_vit().to(torch.bfloat16) if how == "bfloat16" else make_vit()
+    network.save_pretrained(tmp_path, max_shard_size="20KB" if how == "sharded" else "5GB")
+    assert (len(list(tmp_path.glob("model-*.safetensors"))) > 1) == (how == "sharded")
+    ViTImageProcessor(size={"height": 64, "width": 64}).save_pretrained(tmp_path)
+    pixels = torch.from_numpy(make_photo(64, 64))[None]
+    predictor = load_predictor(make_spec(tmp_path), "cpu", 1)
+    assert predictor.precision == "float32"
+    with torch.inference_mode():
+        expected = load_predictor(make_spec(vit), "cpu", 1).predict(pixels)
+        assert torch.allclose(predictor.predict(pixels), expected, atol=1e-6 if how == "sharded" else 1e-2)
 
 
 def test_code_of_the_models_own_is_not_run(vit, tmp_path):

@@ -140,27 +140,35 @@ def test_classes_and_predictions_are_in_the_order_a_reader_wants() -> None:
     assert list(metrics["predicted_per_class"]) == ["a", "c"]
 
 
-def test_an_expected_label_that_was_never_given_counts_as_wrong_and_is_warned_of() -> None:
+def test_an_expected_label_that_is_no_class_of_the_model_counts_as_wrong_and_is_warned_of() -> None:
     evaluation = Evaluation()
+    evaluation.know(["tench", "church"])
     evaluation.add(classifications([Row("n01440764", ["tench"], None)] * 3 + [Row("church", ["church"], None)]))
     metrics = figures(evaluation)
     assert metrics is not None
     assert metrics["top1"] == 0.25
     assert metrics["unknown_expected"] == {"n01440764": 3}
     [warning] = metrics["warnings"]
-    assert "3 images expected 1 label that the model gave for no image (n01440764)" in warning
+    assert "3 images expected 1 label that are none of the model's classes (n01440764)" in warning
     assert "source.label_names" in warning
 
 
-def test_a_label_among_the_top_of_any_image_is_known() -> None:
+def test_a_class_that_the_model_has_and_gave_for_no_image_is_not_warned_of() -> None:
     evaluation = Evaluation()
-    evaluation.add(
-        classifications([Row("gas pump", ["tench", "church"], None), Row("church", ["tench", "church"], None)])
-    )
+    evaluation.know(["tench", "church", "gas pump"])
+    evaluation.know([])  # as of a table that says nothing
+    evaluation.add(classifications([Row("gas pump", ["tench", "church"], None), Row("church", ["church"], None)]))
     metrics = figures(evaluation)
     assert metrics is not None
-    assert metrics["unknown_expected"] == {"gas pump": 1}
-    assert "that the model gave for no image (gas pump)" in metrics["warnings"][0]
+    assert (metrics["unknown_expected"], metrics["warnings"]) == ({}, [])
+
+
+def test_nothing_is_called_unknown_where_the_models_classes_are_not_known() -> None:
+    evaluation = Evaluation()
+    evaluation.add(classifications([Row("gas pump", ["tench"], None)]))
+    metrics = figures(evaluation)
+    assert metrics is not None
+    assert (metrics["unknown_expected"], metrics["warnings"]) == ({}, [])
 
 
 def test_ids_given_as_labels_stop_growing_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sources import outcome, rows_of
 
 from job.errors import SourceError
+from job.models.class_names import names_by_id
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
-from job.spec.spec import FilesSource
+from job.spec.spec import FilesSource, ModelSpec
 
 MAX_BYTES = 1_000_000
 NAMES = [
@@ -79,6 +80,8 @@ def test_the_folder_is_the_label(root):
     [
         ({"0": "tench", "n02": "dog"}, ["tench", "1", "dog", None]),
         (["tench", "springer"], ["tench", "springer", "n02", None]),
+        ({"0": ["n02", "dog"], "1": ["n03", "cat"]}, ["dog", "cat", "dog", None]),
+        ({"dog": 1, "cat": 0}, ["cat", "dog", "n02", None]),
     ],
 )
 def test_labels_take_the_names_of_a_file(tmp_path, names, expected):
@@ -90,6 +93,23 @@ def test_labels_take_the_names_of_a_file(tmp_path, names, expected):
     rows = rows_of(source_of(str(tmp_path / "in"), label_from="directory", label_names=str(tmp_path / "names.json")))
 
     assert rows["expected"].to_pylist() == expected
+
+
+def test_labels_that_are_ids_take_the_names_that_the_models_labels_give_them(tmp_path):
+    for name in ["n02/a.jpg", "n03/b.jpg", "other/c.jpg"]:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(b"x")
+    index = tmp_path / "imagenet_class_index.json"
+    index.write_text('{"0": ["n02", "dog"], "1": ["n03", "cat"]}')
+    ids = names_by_id(ModelSpec(kind="torchvision", name="resnet18", labels=str(index)))
+    source = source_of(str(tmp_path / "in"), label_from="directory")
+    assert pa.concat_tables(source.list(ids))["expected"].to_pylist() == ["dog", "cat", "other"]
+    (tmp_path / "names.json").write_text('{"n02": "hound"}')
+    source = source_of(str(tmp_path / "in"), label_from="directory", label_names=str(tmp_path / "names.json"))
+    assert pa.concat_tables(source.list(ids))["expected"].to_pylist() == ["hound", "n03", "other"]
+    (tmp_path / "labels.json").write_text('["dog", "cat"]')
+    assert names_by_id(ModelSpec(kind="torchvision", name="resnet18", labels=f"{tmp_path}/labels.json")) == {}
+    assert names_by_id(ModelSpec(kind="python", name="m:f", labels="no such file")) == {}
 
 
 @pytest.mark.parametrize("content", [None, "{", "3", '"a"'])

@@ -62,6 +62,16 @@ class Broken(Colours):
         return super().predict(images) * float("nan")
 
 
+class Logits(Colours):
+    def predict(self, images):
+        return super().predict(images) * 8 - 4
+
+
+class Crashing(Colours):
+    def predict(self, images):
+        return self.no_such_network(images)
+
+
 class Liar(Corners):
     def find(self, height, width, count):
         return super().find(height, width, count)._replace(labels=torch.tensor([7, 0])[:count])
@@ -190,12 +200,41 @@ def test_a_compiled_networks_last_batch_is_filled():
         (Confused, r"predict gave torch.Size\(\[2, 2\]\); a tensor \(2, 3\) of probabilities is wanted"),
         (Broken, "gave scores that are not numbers; try model.precision: float32"),
         (Liar, "predict gave label 7; there are 3"),
+        (
+            Logits,
+            r"predict gave scores from .* for row 0 of shard 3, and probabilities are wanted; return logits.softmax",
+        ),
+        (Crashing, r"predict raised AttributeError: .*no_such_network"),
         (Short, "predict gave 1 detections for 2 images"),
     ],
 )
 def test_a_model_that_answers_wrongly_fails_the_run_with_its_name(factory, text):
     with pytest.raises(RunFailed, match=f"{factory.__name__}.*{text}"):
         make_stage(factory)(make_decoded(factory.recipe, [np.full((9, 9, 3), 2, np.uint8)] * 2))
+
+
+def test_logits_are_named_by_the_first_row_that_has_them():
+    dark = np.zeros((9, 9, 3), np.uint8)
+    stage = make_stage(Colours)
+    stage._predictor.predict = lambda images: torch.stack([torch.tensor([0.2, 0.8, 0.0]), torch.tensor([8.1, -2, 0])])
+    with pytest.raises(RunFailed, match=r"scores from -2 to 8\.1 for row 2 of shard 3"):
+        stage(make_decoded(Colours.recipe, [dark, None, dark]))
+
+
+def test_independent_probabilities_need_not_add_up():
+    stage = make_stage(Colours)
+    stage._predictor.predict = lambda images: torch.tensor([[0.9, 1.004, 0.0]])
+    rows = stage(make_decoded(Colours.recipe, pictures(1))).to_pylist()
+    assert rows[0]["label"] == "green"
+
+
+def test_a_model_that_raises_is_shown_by_its_own_two_lines():
+    with pytest.raises(RunFailed) as raised:
+        make_stage(Crashing)(make_decoded(Colours.recipe, pictures(1)))
+    first, place, line = str(raised.value).split("\n")
+    assert "AttributeError" in first
+    assert place == f'  File "{__file__}", line {Crashing.predict.__code__.co_firstlineno + 1}, in predict'
+    assert line == "    return self.no_such_network(images)"
 
 
 def test_memory_that_does_not_suffice_names_the_batch_size():
