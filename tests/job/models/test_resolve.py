@@ -9,9 +9,12 @@ import torch
 from huggingface_hub import constants
 from models import make_decoded, make_model_spec, make_photo
 from parity import WEIGHTS
+from peft import LoraConfig, get_peft_model
 from stub_hub import REPOSITORY, StubHub
+from transformers import AutoModelForImageClassification
 
 from job.errors import ModelError
+from job.models import hub as hub_of_job
 from job.models import identity
 from job.models.identity import digest_of, identify
 from job.models.load import load_predictor, load_recipe, load_resolved
@@ -85,6 +88,7 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setenv("TENCH_CACHE", str(tmp_path / "cache"))
     yield hub
     hub.stop()
+    hub_of_job._told.clear()
 
 
 def scores_of(predictor):
@@ -117,6 +121,28 @@ def test_what_is_staged_is_written_once_and_read_from_a_bucket(hub, s3, tmp_path
     assert [row for table in folder.list() for row in table.to_pylist()] == before
     model = model.chosen(load_recipe(model.spec), "float32")
     assert load_resolved(model, "cpu", 1).labels[:1] == [json.loads((VIT / "config.json").read_text())["id2label"]["0"]]
+
+
+def test_the_base_of_an_adapter_is_frozen_and_staged_too(hub, tmp_path, monkeypatch):
+    adapter, base = tmp_path / "adapter", VIT
+    network = AutoModelForImageClassification.from_pretrained(base)
+    targets = ["q_proj", "v_proj", "query", "value"]
+    adapted = get_peft_model(network, LoraConfig(target_modules=targets, r=2, init_lora_weights=False))
+    adapted.save_pretrained(adapter)
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": REPOSITORY}))
+    spec = make_model_spec(kind="transformers", name=str(adapter))
+    first = hub.main
+    model = resolve(spec, None).stage_below(str(tmp_path / "runs"))
+    assert model.frozen.bases == {REPOSITORY: first}
+    assert model.frozen.files.keys() == {"adapter_config.json", "adapter_model.safetensors"}
+    model = model.chosen(load_recipe(model.spec), "float32")
+    expected = scores_of(load_resolved(model, "cpu", 1))
+    hub.push(VIT, **{"model.safetensors": b"another"})
+    assert resolve(spec, model.frozen).frozen.bases == {REPOSITORY: first}
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "another node"))
+    hub.closed = True
+    assert torch.equal(scores_of(load_resolved(model, "cpu", 1)), expected)
 
 
 def test_torchvisions_own_weights_are_staged_and_the_enum_keeps_its_recipe_and_names(tmp_path, monkeypatch):
