@@ -12,27 +12,30 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from job.engines.engine import Engine, Work, choose_engine
+from job.engines.engine import Engine, Work, choose_engine, default_engine
+from job.engines.local import local_devices
+from job.errors import OutputError, StoreError
 from job.models.load import load_recipe
 from job.plan.chunks import cut
 from job.plan.freeze import freeze
 from job.plan.manifest import Manifest
 from job.plan.paths import RunPaths
 from job.plan.plan import check_unchanged, run_paths
-from job.plan.records import Metrics, Plan, Success, load_plan, load_success
+from job.plan.records import Metrics, Plan, Success, load_success
 from job.report.publish import Attempt, publish_report
 from job.report.report import Report
 from job.results.metrics_text import metrics_lines
+from job.results.output_folder import check_output, open_output
 from job.results.progress import ProgressReporter
 from job.results.run_listing import committed_shards
 from job.results.run_summary import RunSummary
 from job.results.sink import Sink
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
-from job.spec.spec import JobSpec
+from job.spec.spec import ComputeSpec, JobSpec
 from job.stages import timing
 from job.stages.decode import DecodeStage
-from job.stores.storage import open_folder
+from job.stores.storage import Folder
 
 log = logging.getLogger(__name__)
 
@@ -75,22 +78,28 @@ class Result:
         return [counts, *metrics_lines(self.metrics), f"report: {self.report}"]
 
 
+def check_devices(compute: ComputeSpec) -> None:
+    """Raises PreflightError for GPUs that `run` would not find on this machine. A Ray cluster is not asked."""
+    if default_engine() == "local":
+        local_devices(compute)
+
+
 def run(spec: JobSpec, run_id: str | None, engine_name: str | None, console: Console) -> Result:
     """Runs, or resumes, until `_SUCCESS` is there. Raises TenchError."""
     started = time.monotonic()
     paths = run_paths(spec, run_id)
-    folder = open_folder(paths.uri)
-    plan = load_plan(folder)
+    folder, plan = open_output(paths)
     if plan:
         check_unchanged(plan, spec)
         if success := load_success(folder):
             log.info("run %s is complete since %s, nothing to do", paths.run_id, success.finished)
             return Result(RunPaths.of(folder.uri), success)
+    check_output(folder)
     limits = Limits.of(spec.errors)
     with choose_engine(engine_name, spec.compute) as engine:
         # Both fail before anything is written; Ray starts meanwhile.
         recipe, slots = load_recipe(spec.model), engine.slots
-        plan = plan or freeze(spec, paths, folder, open_source(spec.source, limits).list())
+        plan = plan or _plan(spec, paths, folder)
         manifest = Manifest(paths, plan.parts)
         report = Report(spec.model.task, spec.report.samples, plan.run_id)
         summary = RunSummary(spec, plan, folder, report.add)
@@ -98,6 +107,15 @@ def run(spec: JobSpec, run_id: str | None, engine_name: str | None, console: Con
         decode = DecodeStage(manifest, spec.source, limits, recipe, slots.threads_per_task, block_images)
         attempt = infer(spec, plan, decode, summary, engine, console)
     return finish(spec, manifest, summary, report, attempt, time.monotonic() - started)
+
+
+def _plan(spec: JobSpec, paths: RunPaths, folder: Folder) -> Plan:
+    """Lists the source and freezes it. Raises OutputError where that cannot be written: nothing was started then."""
+    listing = open_source(spec.source, Limits.of(spec.errors)).list()
+    try:
+        return freeze(spec, paths, folder, listing)
+    except StoreError as error:
+        raise OutputError(f"output.uri: {error}") from error
 
 
 def infer(

@@ -16,6 +16,7 @@ from job.errors import ModelError
 from job.models.class_names import check_labels, read_labels
 from job.models.classifier import NetworkClassifier
 from job.models.device import Placement
+from job.models.model_files import check_is_there
 from job.models.predictor import Predictor
 from job.models.processor import recipe_of
 from job.models.transformers_detector import TransformersDetector
@@ -65,6 +66,7 @@ def _folder(name: str, patterns: Sequence[str]) -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
+    check_is_there(name)
     try:
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=[*patterns]))
     except Exception as error:

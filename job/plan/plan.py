@@ -9,7 +9,7 @@ import platform
 from importlib import metadata
 from typing import Any
 
-from job.errors import PlanChanged
+from job.errors import PlanChanged, UsageError
 from job.plan.paths import RunPaths
 from job.plan.records import Plan
 from job.spec.spec import JobSpec
@@ -30,6 +30,9 @@ def fingerprint(spec: JobSpec) -> str:
 
 
 def run_paths(spec: JobSpec, run_id: str | None = None) -> RunPaths:
+    """Raises UsageError for a run id that names no folder right below the output."""
+    if run_id and (run_id in (".", "..") or "/" in run_id or not run_id.isprintable()):
+        raise UsageError(f"the run id {run_id!r} names no folder below output.uri; use letters, digits, -, . and _")
     return RunPaths(spec.output.uri, run_id or f"{spec.name}-{fingerprint(spec)[:8]}")
 
 

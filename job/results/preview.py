@@ -9,12 +9,12 @@ from pydantic import BaseModel
 
 from job.plan.freeze import add_sizes
 from job.plan.plan import check_unchanged, run_paths
-from job.plan.records import Plan, load_plan, load_success
+from job.plan.records import Plan, load_success
+from job.results.output_folder import open_output
 from job.results.run_listing import committed_shards
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
 from job.spec.spec import JobSpec
-from job.stores.storage import open_folder
 
 SAMPLE_URIS = 5
 MAX_CLASSES = 10_000
@@ -38,13 +38,14 @@ class Preview(BaseModel):
     frozen_images: int | None
     skipped_shards: int
     skipped_images: int
+    problems: list[str] = []
+    """What a run on this machine would refuse, a sentence each."""
 
 
 def preview(spec: JobSpec, run_id: str | None) -> Preview:
     """Lists the source. Raises SourceError, and PlanChanged where the run id belongs to another plan."""
     paths = run_paths(spec, run_id)
-    folder = open_folder(paths.uri)
-    plan = load_plan(folder)
+    folder, plan = open_output(paths)
     committed = {}
     if plan:
         check_unchanged(plan, spec)
