@@ -61,6 +61,13 @@ mutants: setup ## Small changes of job/plan, results, stages and stores that no 
 	@test -x $(BIN)/mutmut || $(BIN)/python -m pip install --quiet --requirement requirements/mutants.txt
 	@$(BIN)/python -m scripts.mutants $(MUTANTS)
 
+.PHONY: floors
+floors: setup ## The tests of models, stages and sources with the lowest versions that are allowed; downloads 3 GB once
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --requirement requirements/floors.txt
+	@test -x build/floors/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python build/floors
+	@$(BIN)/uv pip install --quiet --python build/floors/bin/python --resolution lowest-direct -r pyproject.toml --extra job --extra dev
+	@PYTHONPATH=. build/floors/bin/python -m pytest tests/job/models tests/job/stages tests/job/sources
+
 ##@ On a cluster
 
 .PHONY: image

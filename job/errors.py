@@ -2,15 +2,18 @@
 
     TenchError              exit 1
     ├── RunFailed           exit 1   it started and did not end well
+    │   └── NoSuchRun       exit 2   the folder that was named is no run's
     ├── StoreError          exit 1   an object store or a folder kept refusing
-    │   └── ObjectChanged   exit 1   it holds another object under the key than was asked for
+    │   ├── ObjectChanged   exit 1   it holds another object under the key than was asked for
+    │   └── CredentialsError exit 3  there are no credentials for it here, or none that work
     ├── SpecError           exit 2   the spec is wrong; carries every problem found
     ├── UsageError          exit 2   the call is wrong
     │   ├── PlanChanged     exit 2   the run id belongs to another plan
     │   └── ModelChanged    exit 2   the model is another than the run was planned with
     ├── PreflightError      exit 3   nothing was started
     │   ├── SourceError              the images are not where the spec says
-    │   └── ModelError               the model cannot be built as the spec says
+    │   ├── ModelError               the model cannot be built as the spec says
+    │   └── OutputError              the results cannot go where the spec says
     ├── StillRunning        exit 4   waiting ended, the run goes on
     └── Interrupted         exit 130 Ctrl-C
 
@@ -36,12 +39,24 @@ class RunFailed(TenchError):
     """The run started and did not end well; what is committed stays committed."""
 
 
+class NoSuchRun(RunFailed):
+    """The folder that was named holds no run."""
+
+    exit_code = 2
+
+
 class StoreError(TenchError):
     """A store or folder refused a read, a write or a listing."""
 
 
 class ObjectChanged(StoreError):
     """What lies under a key is not what was listed there."""
+
+
+class CredentialsError(StoreError):
+    """There are no credentials for a bucket here, or none that work: found before the first request."""
+
+    exit_code = 3
 
 
 class SpecError(TenchError):
@@ -85,6 +100,10 @@ class SourceError(PreflightError):
 
 class ModelError(PreflightError):
     """The model cannot be built as the spec says."""
+
+
+class OutputError(PreflightError):
+    """The results cannot be written where the spec says."""
 
 
 class StillRunning(TenchError):

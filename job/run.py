@@ -14,8 +14,9 @@ from functools import cache
 
 from rich.console import Console
 
-from job.engines.engine import Engine, Work, choose_engine
-from job.errors import TenchError
+from job.engines.engine import Engine, Work, choose_engine, default_engine
+from job.engines.local import local_devices
+from job.errors import OutputError, StoreError, TenchError
 from job.models.class_names import names_by_id
 from job.models.identity import identify
 from job.models.load import load_recipe
@@ -24,12 +25,13 @@ from job.plan.chunks import cut
 from job.plan.freeze import freeze
 from job.plan.manifest import Manifest
 from job.plan.paths import RunPaths
-from job.plan.plan import check_model, check_model_files, check_unchanged, run_paths, versions
-from job.plan.records import Metrics, Origin, Plan, Success, load_plan, load_success
+from job.plan.plan import check_finished_files, check_model, check_unchanged, run_paths, versions
+from job.plan.records import FrozenModel, Metrics, Origin, Plan, Success, load_success
 from job.recipe import Recipe
 from job.report.publish import Attempt, publish_report
 from job.report.report import Report
 from job.results.metrics_text import metrics_lines
+from job.results.output_folder import check_output, open_output
 from job.results.progress import ProgressReporter
 from job.results.run_listing import committed_shards
 from job.results.run_summary import RunSummary
@@ -37,10 +39,10 @@ from job.results.sink import Sink
 from job.settings import IMAGE
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
-from job.spec.spec import JobSpec
+from job.spec.spec import ComputeSpec, JobSpec
 from job.stages import timing
 from job.stages.decode import DecodeStage
-from job.stores.storage import open_folder
+from job.stores.storage import Folder
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,12 @@ class Result:
         return [counts, *metrics_lines(self.metrics), f"report: {self.report}"]
 
 
+def check_devices(compute: ComputeSpec) -> None:
+    """Raises PreflightError for GPUs that `run` would not find on this machine. A Ray cluster is not asked."""
+    if default_engine() == "local":
+        local_devices(compute)
+
+
 def run(
     spec: JobSpec,
     run_id: str | None,
@@ -96,8 +104,7 @@ def run(
     """
     started = time.monotonic()
     paths = run_paths(spec, run_id)
-    folder = open_folder(paths.uri)
-    plan = load_plan(folder)
+    folder, plan = open_output(paths)
     if plan:
         check_unchanged(plan, spec)
         if success := load_success(folder):
@@ -105,13 +112,13 @@ def run(
                 check_complete(plan, spec)
             log.info("run %s is complete since %s, nothing to do", paths.run_id, success.finished)
             return Result(RunPaths.of(folder.uri), success)
+    check_output(folder)
     limits = Limits.of(spec.errors)
     with choose_engine(engine_name, spec.compute) as engine:
         # Both fail before anything is written; Ray starts meanwhile.
         recipe, chosen = choose_model(spec, plan, engine, accept_changed_model)
         slots = engine.slots
-        listing = open_source(spec.source, limits).list(names_by_id(spec.model))
-        plan = plan or freeze(spec, paths, folder, listing, lambda: chosen().frozen)
+        plan = plan or make_plan(spec, paths, folder, lambda: chosen().frozen)
         origin = origin_of_attempt(plan, chosen(), accept_changed_model)
         manifest = Manifest(paths, plan.parts)
         report = Report(spec.model.task, spec.report.samples, plan.run_id)
@@ -130,7 +137,7 @@ def check_complete(plan: Plan, spec: JobSpec) -> None:
     except TenchError as error:
         log.debug("the model of run %s cannot be looked at: %s", plan.run_id, error)
         return
-    check_model_files(plan, files)
+    check_finished_files(plan, files)
 
 
 def choose_model(
@@ -154,6 +161,15 @@ def origin_of_attempt(plan: Plan, model: ResolvedModel, accept_changed: bool) ->
     accepted = check_model(plan, model.frozen, accept_changed)
     frozen = model.frozen if accepted or plan.model is None else plan.model
     return Origin(model=frozen.digest, accepted=accepted, versions=versions(), image=IMAGE.value())
+
+
+def make_plan(spec: JobSpec, paths: RunPaths, folder: Folder, model: Callable[[], FrozenModel]) -> Plan:
+    """Lists the source and freezes it. Raises OutputError where that cannot be written: nothing was started then."""
+    listing = open_source(spec.source, Limits.of(spec.errors)).list(names_by_id(spec.model))
+    try:
+        return freeze(spec, paths, folder, listing, model)
+    except StoreError as error:
+        raise OutputError(f"output.uri: {error}") from error
 
 
 def infer(

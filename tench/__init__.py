@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from job.errors import (
+        CredentialsError,
         ImageError,
         Interrupted,
         ModelError,
+        NoSuchRun,
+        OutputError,
         PlanChanged,
         PreflightError,
         RunFailed,
@@ -40,7 +43,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "job.errors": (
         *("TenchError", "RunFailed", "StoreError", "SpecError", "UsageError", "PlanChanged", "PreflightError"),
-        *("SourceError", "ModelError", "StillRunning", "Interrupted", "ImageError"),
+        *("SourceError", "ModelError", "OutputError", "StillRunning", "Interrupted", "ImageError"),
+        *("CredentialsError", "NoSuchRun"),
     ),
     "job.models.predictor": ("Classifier", "Detection", "Detector", "Predictor"),
     "job.plan.records": ("Metrics", "Plan", "Progress", "Success"),
@@ -56,6 +60,7 @@ _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names
 
 __all__ = [
     "Classifier",
+    "CredentialsError",
     "Detection",
     "Detector",
     "Exactly",
@@ -64,6 +69,8 @@ __all__ = [
     "JobSpec",
     "Metrics",
     "ModelError",
+    "NoSuchRun",
+    "OutputError",
     "Plan",
     "PlanChanged",
     "Predictor",

@@ -4,12 +4,12 @@ Everything here raises the errors of `job.errors`; nothing prints but the progre
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from job.errors import UsageError
+from job.errors import ModelError, OutputError, PreflightError, UsageError
 from job.spec import spec_file
 from job.spec.spec import JobSpec
 
@@ -32,13 +32,48 @@ def load_spec(spec: Spec) -> JobSpec:
 def plan(spec: Spec, *, run_id: str | None = None) -> "Preview":
     """What a run would do, from the source's listing: images, shards, classes, what it would skip. Writes nothing.
 
-    Raises SourceError, ModelError where the model cannot be built as the spec says, and PlanChanged where the run id
-    belongs to a run of another spec.
+    `problems` of it are what `run` would refuse on this machine besides: files of the model, the output, GPUs.
+    Raises SourceError, OutputError, ModelError where the model cannot be built as the spec says, and PlanChanged where
+    the run id belongs to a run of another spec.
     """
     from job.results.preview import preview
 
     _check_run_id(run_id)
-    return preview(load_spec(spec), run_id, with_model=True)
+    loaded = load_spec(spec)
+    problems = problems_here(loaded, run_id)
+    found = preview(loaded, run_id, with_model=not any(isinstance(each, ModelError) for each in problems))
+    return found.model_copy(update={"problems": [str(each) for each in problems]})
+
+
+def problems_here(spec: JobSpec, run_id: str | None) -> Sequence[PreflightError]:
+    """What `run` would refuse on this machine, but for its source. Nothing of it matters to a run that is complete.
+
+    The GPUs are not counted where the extra `job` is not installed: a run is for another machine then.
+    """
+    from job.models.model_files import missing_model_files
+    from job.plan.plan import run_paths
+    from job.plan.records import load_success
+    from job.results.output_folder import check_output, open_output
+
+    problems: list[PreflightError] = list(missing_model_files(spec.model))
+    try:
+        folder, _ = open_output(run_paths(spec, run_id))
+        if load_success(folder):
+            return []
+        check_output(folder)
+    except OutputError as error:
+        problems.append(error)
+    if spec.compute.gpus_per_replica in ("auto", 0) or spec.compute.cpu_fallback:
+        return problems  # without loading torch, which counts the others
+    try:
+        from job.run import check_devices
+
+        check_devices(spec.compute)
+    except ModuleNotFoundError:
+        pass
+    except PreflightError as error:
+        problems.append(error)
+    return problems
 
 
 def run(

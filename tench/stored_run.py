@@ -11,9 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from job.errors import RunFailed, UsageError
-from job.plan.paths import RunPaths
 from job.plan.records import CommittedFile, Plan, Progress, Success, load_plan, load_progress, load_success
-from job.results.run_listing import does_not_hold, list_run
+from job.results.run_listing import does_not_hold, list_run, no_such_run
 from job.results.verify import Verified, verify
 from job.stores.range_file import RangeFile
 from job.stores.storage import open_folder
@@ -41,10 +40,10 @@ class StoredRun:
 
     @cached_property
     def plan(self) -> Plan:
-        """What the run is. Raises RunFailed where the folder is no run's."""
+        """What the run is. Raises NoSuchRun where the folder is no run's."""
         plan = load_plan(self._folder)
         if plan is None:
-            raise RunFailed(f"{self.uri} has no {RunPaths.plan}: it is no run's folder")
+            raise no_such_run(self._folder)
         return plan
 
     @property

@@ -65,7 +65,7 @@ def choose_engine(name: str | None, compute: ComputeSpec) -> Engine:
 
     Raises UsageError for another name.
     """
-    name = name or ("ray" if "RAY_ADDRESS" in os.environ or "RAY_JOB_ID" in os.environ else "local")
+    name = name or default_engine()
     if name not in ENGINES:
         raise UsageError(f"there is no engine {name!r}; use {' or '.join(ENGINES)}")
     if name == "ray":
@@ -75,6 +75,11 @@ def choose_engine(name: str | None, compute: ComputeSpec) -> Engine:
     from job.engines.local import LocalEngine
 
     return LocalEngine(compute)
+
+
+def default_engine() -> str:
+    """Ray inside a Ray job or where RAY_ADDRESS is set, else this process."""
+    return "ray" if "RAY_ADDRESS" in os.environ or "RAY_JOB_ID" in os.environ else "local"
 
 
 def cores() -> int:

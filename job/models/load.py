@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from job.errors import ModelError
 from job.models.identity import identify
+from job.models.model_files import check_model_files
 from job.spec.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def load_recipe(spec: ModelSpec) -> "Recipe":
             f"model.compile is true and none of {', '.join(_COMPILERS)} is installed here; set it to false, or install "
             "a C++ compiler and Python's headers (in an image: g++ and python3-dev)"
         )
+    check_model_files(spec)
     if spec.kind == "torchvision":
         from job.models.torchvision import load_recipe as load
     elif spec.kind == "transformers":

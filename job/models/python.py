@@ -2,12 +2,12 @@
 
 import importlib
 import os
-import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, cast
 
 from job.errors import ModelError
+from job.models.model_files import search_working_folder
 from job.models.predictor import Predictor
 from job.models.user_lines import described
 from job.recipe import Recipe
@@ -44,8 +44,7 @@ def load_predictor(spec: ModelSpec, device: str) -> Predictor:
 
 def _factory(name: str) -> Callable[[ModelSpec, str], Any]:
     module_name, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # last, where it shadows nothing: an installed command does not search it
+    search_working_folder()
     try:
         module = importlib.import_module(module_name)
     except Exception as error:

@@ -22,6 +22,7 @@ from job.models.classifier import NetworkClassifier, Scores
 from job.models.device import Placement
 from job.models.hub import snapshot, told_of
 from job.models.identity import CONFIGURATION, file_patterns, is_on_hub
+from job.models.model_files import check_is_there
 from job.models.predictor import Predictor
 from job.models.processor import recipe_of
 from job.models.transformers_adapter import base_of, merged, trained_lengths, without_adapter
@@ -106,6 +107,7 @@ class _Logits(torch.nn.Module):
 
 def _folder(spec: ModelSpec, patterns: Sequence[str]) -> Path:
     if is_on_hub(spec):
+        check_is_there(spec.name)
         return snapshot(spec.name, spec.revision, patterns)
     return fetch_folder(spec.name, patterns) if is_bucket(spec.name) else Path(spec.name).expanduser()
 

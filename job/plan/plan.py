@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from job.errors import ModelChanged, PlanChanged
+from job.errors import ModelChanged, PlanChanged, UsageError
 from job.plan.paths import RunPaths
 from job.plan.records import FrozenModel, Plan
 from job.settings import IMAGE
@@ -35,6 +35,9 @@ def fingerprint(spec: JobSpec) -> str:
 
 
 def run_paths(spec: JobSpec, run_id: str | None = None) -> RunPaths:
+    """Raises UsageError for a run id that names no folder right below the output."""
+    if run_id and (run_id in (".", "..") or "/" in run_id or not run_id.isprintable()):
+        raise UsageError(f"the run id {run_id!r} names no folder below output.uri; use letters, digits, -, . and _")
     return RunPaths(spec.output.uri, run_id or f"{spec.name}-{fingerprint(spec)[:8]}")
 
 
@@ -72,7 +75,7 @@ def check_model(plan: Plan, model: FrozenModel, accept: bool = False) -> bool:
     return bool(changes)
 
 
-def check_model_files(plan: Plan, files: Mapping[str, str]) -> None:
+def check_finished_files(plan: Plan, files: Mapping[str, str]) -> None:
     """Raises ModelChanged where a complete run is of other files than lie there now; of those that are there."""
     before = plan.model.files if plan.model else {}
     known = files.keys() & before.keys()

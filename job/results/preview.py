@@ -11,12 +11,12 @@ from pydantic import BaseModel
 from job.models.class_names import names_by_id
 from job.plan.freeze import add_sizes
 from job.plan.plan import check_unchanged, run_paths
-from job.plan.records import Plan, load_plan, load_success
+from job.plan.records import Plan, load_success
+from job.results.output_folder import open_output
 from job.results.run_listing import committed_shards
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
 from job.spec.spec import JobSpec, ModelSpec
-from job.stores.storage import open_folder
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ class Preview(BaseModel):
     skipped_shards: int
     skipped_images: int
     recipe: str | None  # null where the model was not looked at
+    problems: list[str] = []
+    """What a run on this machine would refuse, a sentence each."""
 
 
 def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Preview:
@@ -51,8 +53,7 @@ def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Prev
     Raises SourceError, ModelError, and PlanChanged where the run id belongs to another plan.
     """
     paths = run_paths(spec, run_id)
-    folder = open_folder(paths.uri)
-    plan = load_plan(folder)
+    folder, plan = open_output(paths)
     committed = {}
     if plan:
         check_unchanged(plan, spec)

@@ -6,13 +6,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from job.errors import RunFailed
+from job.errors import NoSuchRun, RunFailed
 from job.plan.paths import PREDICTIONS, RunPaths
 from job.plan.records import CommittedFile, Plan, Success, load_plan, load_success
 from job.stores.folder import same_etag
 from job.stores.storage import Folder
 
 LISTED_PROBLEMS = 10
+LOOKED_AT = 20  # folders that may be runs
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,36 @@ class RunListing:
 
 
 def list_run(folder: Folder) -> RunListing:
-    """One listing. Raises RunFailed where there is no plan, or one that cannot be read."""
+    """One listing. Raises NoSuchRun where there is no plan, RunFailed where it cannot be read."""
     paths = RunPaths.of(folder.uri)
     # `_SUCCESS` before the listing: what it names was there then.
     plan, success = load_plan(folder), load_success(folder)
     if plan is None:
-        raise RunFailed(f"{folder.uri} has no {RunPaths.plan}: it is no run's folder")
+        raise no_such_run(folder)
     shards, unexpected = list_predictions(folder, paths, plan)
     digests = {file.file: file.sha256 for file in success.files} if success else {}
     known = {shard: file.model_copy(update={"sha256": digests.get(file.file)}) for shard, file in shards.items()}
     return RunListing(paths, plan, success, known, unexpected)
+
+
+def check_is_run(folder: Folder) -> None:
+    """Raises NoSuchRun for a folder that no run has written to."""
+    if not any(folder.head(key) for key in (RunPaths.plan, RunPaths.success, RunPaths.progress)):
+        raise no_such_run(folder)
+
+
+def no_such_run(folder: Folder) -> NoSuchRun:
+    """The error that says what there is instead: nothing, a folder of runs, or something else."""
+    said = f"{folder.uri} has no {RunPaths.plan}: it is no run's folder"
+    names = folder.folders()
+    runs = [name for name in names[:LOOKED_AT] if folder.head(f"{name}/{RunPaths.plan}")]
+    if runs:
+        more = len(names) - LISTED_PROBLEMS
+        listed = [*runs[:LISTED_PROBLEMS], *([f"and {more:,} more folders"] if more > 0 else [])]
+        return NoSuchRun(f"{said}, but one of runs; name one: {folder.uri}/{runs[0]}\n  " + "\n  ".join(listed))
+    if not names and not any(table.num_rows for table in folder.list()):
+        return NoSuchRun(f"{said}; there is nothing at all")
+    return NoSuchRun(said)
 
 
 def committed_shards(folder: Folder, paths: RunPaths, plan: Plan) -> dict[int, CommittedFile]:

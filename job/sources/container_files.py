@@ -2,10 +2,12 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from job.errors import SourceError
+from job.sources.kinds import count_kinds, kind_hint, kind_of, uri_hint
 from job.stores.storage import Entry, Folder, open_folder, split_uri
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -32,19 +34,21 @@ def find_containers(uri: str, suffixes: tuple[str, ...]) -> list[ContainerFile]:
 
     A folder means every file below it with one of the suffixes. `*` and `?` match within a name, `**` any folders.
     Names that begin with `_` or `.` are passed over, as Spark and Hugging Face do, but for a file named in full.
-    Raises SourceError where there is none.
+    Raises SourceError where there is none, or what is there is of another kind.
     """
+    kind = str(kind_of(suffixes[0]))
     if _RANGE.search(uri):
-        return [_named(name) for name in _numbered(uri)]
+        return [_named(name, kind) for name in _numbered(uri)]
     if _WILDCARD.search(uri):
-        return _matching(uri)
+        return _matching(uri, kind)
     folder = open_folder(uri)
-    found, others = _select(folder, "", re.compile(rf"(?s).*(?:{'|'.join(map(re.escape, suffixes))})", re.IGNORECASE))
-    if not found and not others:
-        return [_named(uri)]
-    if not found:
-        raise SourceError(f"source.uri: none of the {others:,} objects below {uri} ends with {' or '.join(suffixes)}")
-    return found
+    found = _select(folder, "", re.compile(rf"(?s).*(?:{'|'.join(map(re.escape, suffixes))})", re.IGNORECASE))
+    if not found.files and not found.others:
+        return [_named(uri, kind)]
+    if not found.files:
+        none = f"none of the {found.others:,} objects below {uri} ends with {' or '.join(suffixes)}"
+        raise SourceError(f"source.uri: {none}{kind_hint(found.kinds)}")
+    return found.files
 
 
 def reopen(uri: str) -> tuple[Folder, str]:
@@ -53,12 +57,14 @@ def reopen(uri: str) -> tuple[Folder, str]:
     return open_folder(root), key
 
 
-def _named(uri: str) -> ContainerFile:
+def _named(uri: str, kind: str) -> ContainerFile:
     root, key = split_uri(uri.rstrip("/"))
     folder = open_folder(root)
     entry = folder.head(key) if key else None
     if entry is None:
-        raise SourceError(f"source.uri: there is nothing at {uri}")
+        there = f"{folder.uri.removesuffix('/')}/{key}"
+        raise SourceError(f"source.uri: there is nothing at {there}{uri_hint(kind, uri)}")
+    _check_kind(f"{folder.uri.removesuffix('/')}/{key}", kind)
     return ContainerFile(folder, key, entry.size, entry.etag)
 
 
@@ -75,29 +81,46 @@ def _numbered(uri: str) -> Iterator[str]:
         yield from _numbered(f"{uri[: numbers.start()]}{number:0{len(first)}d}{uri[numbers.end() :]}")
 
 
-def _matching(uri: str) -> list[ContainerFile]:
+def _matching(uri: str, kind: str) -> list[ContainerFile]:
     literal = uri[: _WILDCARD.search(uri).start()]  # type: ignore[union-attr]
     root = literal[: literal.rfind("/") + 1] or "."
     tokens = re.split(r"(\*\*/|\*\*|\*|\?)", uri[len(literal[: literal.rfind("/") + 1]) :])
     pattern = re.compile("(?s)" + "".join(_GLOB.get(token, re.escape(token)) for token in tokens))
-    found, others = _select(open_folder(root), literal.removeprefix(root) if root != "." else literal, pattern)
-    if not found:
-        raise SourceError(
-            f"source.uri: no object matches {uri}; {others:,} others are below {os.path.dirname(literal)}"
-        )
-    return found
+    found = _select(open_folder(root), literal.removeprefix(root) if root != "." else literal, pattern)
+    if not found.files:
+        others = f"{found.others:,} others are below {os.path.dirname(literal) or '.'}"
+        hint = uri_hint(kind, uri) or kind_hint(found.kinds)
+        raise SourceError(f"source.uri: no object matches {uri}; {others}{hint}")
+    for file in found.files:
+        _check_kind(file.uri, kind)
+    return found.files
 
 
-def _select(folder: Folder, prefix: str, pattern: re.Pattern[str]) -> tuple[list[ContainerFile], int]:
-    """The files whose whole key matches, and how many others there are."""
-    found: list[ContainerFile] = []
-    others = 0
+def _check_kind(uri: str, kind: str) -> None:
+    if kind_of(uri) not in (None, kind):
+        raise SourceError(f"source.uri: {uri} is read with source.kind: {kind_of(uri)} (got {kind})")
+
+
+@dataclass
+class _Selection:
+    """The files whose whole key matches; how many others there are, and what kinds they are for."""
+
+    files: list[ContainerFile] = field(default_factory=list)
+    others: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+def _select(folder: Folder, prefix: str, pattern: re.Pattern[str]) -> _Selection:
+    found = _Selection()
     for listing in folder.list(prefix):
+        others = []
         for row in listing.to_pylist():
             entry = Entry(**row)
             hidden = any(part.startswith(("_", ".")) for part in entry.key.split("/"))
             if hidden or entry.size is None or pattern.fullmatch(entry.key) is None:
-                others += 1
+                others.append(entry.key)
             else:
-                found.append(ContainerFile(folder, entry.key, entry.size, entry.etag))
-    return found, others
+                found.files.append(ContainerFile(folder, entry.key, entry.size, entry.etag))
+        found.others += len(others)
+        found.kinds += count_kinds(others)
+    return found

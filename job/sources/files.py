@@ -1,5 +1,6 @@
 """Image files in a local folder or below a bucket's prefix, nested as deep as they like."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import reduce
 
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from job.errors import SourceError
+from job.sources.kinds import count_kinds, kind_hint, kind_of, packed_hint, uri_hint
 from job.sources.object_images import read_objects
 from job.sources.source import ROW_FIELDS, Handle
 from job.spec.limits import Limits
@@ -28,17 +30,20 @@ class FilesReader:
     def rows(self) -> Iterator[pa.Table]:
         folder = open_folder(self._spec.uri)
         images = others = 0
+        kinds: Counter[str] = Counter()
         for listing in folder.list():
             files = listing.filter(self._is_image(listing["key"]))
             images += files.num_rows
             others += listing.num_rows - files.num_rows
             if files.num_rows:
                 yield self._to_rows(folder.uri, files)
+            elif not images:
+                kinds += count_kinds(listing["key"].to_pylist())
         if images:
             return
         single = None if others else self._single()
         if single is None:
-            raise SourceError(self._nothing_found(folder.uri, others))
+            raise SourceError(self._nothing_found(folder.uri, others, kinds))
         yield single
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
@@ -57,18 +62,23 @@ class FilesReader:
         return pa.table([uris, files["size"], files["etag"], expected], schema=_SCHEMA)
 
     def _single(self) -> pa.Table | None:
-        """The row of the one object that the URI names."""
+        """The row of the one object that the URI names; an image is not held to have a name like one."""
         root, key = split_uri(self._spec.uri.rstrip("/"))
         folder = open_folder(root)
         entry = folder.head(key) if key else None
         if entry is None:
             return None
+        kind = kind_of(key)
+        if kind not in (None, "files"):
+            raise SourceError(f"source.uri: {folder.uri}/{key} is read with source.kind: {kind} (got files)")
+        if hint := packed_hint(key):
+            raise SourceError(f"source.uri: {folder.uri}/{key} is no image{hint}")
         return pa.table([[f"{folder.uri.removesuffix('/')}/{key}"], [entry.size], [entry.etag], [None]], schema=_SCHEMA)
 
-    def _nothing_found(self, uri: str, others: int) -> str:
+    def _nothing_found(self, uri: str, others: int, kinds: Counter[str]) -> str:
         suffixes = ", ".join(self._spec.suffixes)
         if others:
-            return (
-                f"source.uri: none of the {others:,} objects below {uri} ends with one of source.suffixes: {suffixes}"
-            )
-        return f"source.uri: there is nothing at {uri}: no such object, and none below it that ends with {suffixes}"
+            none = f"none of the {others:,} objects below {uri} ends with one of source.suffixes: {suffixes}"
+            return f"source.uri: {none}{kind_hint(kinds)}"
+        nothing = f"there is nothing at {uri}: no such object, and none below it that ends with {suffixes}"
+        return f"source.uri: {nothing}{uri_hint('files', self._spec.uri)}"

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from job.errors import SourceError
 from job.sources.container_files import ContainerFile, find_containers
+from job.sources.kinds import PARQUET
 from job.sources.label_names import by_index, rename
 from job.sources.object_images import read_objects
 from job.sources.parquet_images import open_parquet, read_images
@@ -17,8 +18,6 @@ from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
 from job.spec.limits import Limits
 from job.spec.spec import ParquetSource
 from job.stores.folder import ROWS_PER_TABLE
-
-_SUFFIXES = (".parquet", ".pq")
 
 
 class ParquetReader:
@@ -31,7 +30,7 @@ class ParquetReader:
         self._label_column = None if spec.label_from == "none" else spec.label_from
 
     def rows(self) -> Iterator[pa.Table]:
-        files = find_containers(self._spec.uri, _SUFFIXES)
+        files = find_containers(self._spec.uri, PARQUET)
         layout: pa.Schema | None = None
         rows = 0
         for file in files:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from job.errors import SourceError
 from job.sources.container_files import ContainerFile, find_containers
+from job.sources.kinds import TAR
 from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
 from job.sources.tar import Member, read_members
 from job.sources.tar_images import read_slices
@@ -29,7 +30,6 @@ from job.stores.range_file import RangeFile
 log = logging.getLogger(__name__)
 
 _SCHEMA = pa.schema([*ROW_FIELDS, OFFSET_FIELD])
-_SUFFIXES = (".tar",)
 _ARCHIVES_AT_ONCE = 8
 # Members that are larger than the window are skipped over, smaller ones are read through: fewer requests.
 _WINDOW_REMOTE, _WINDOW_LOCAL = 4 << 20, 64 << 10
@@ -52,7 +52,7 @@ class WebdatasetReader:
         self._label_from = LabelFrom.parse(spec.label_from)
 
     def rows(self) -> Iterator[pa.Table]:
-        archives = find_containers(self._spec.uri, _SUFFIXES)
+        archives = find_containers(self._spec.uri, TAR)
         counts: Counter[str] = Counter()
         for shard in self._list_at_once(archives):
             counts += shard.counts

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from job.spec.spec import SOURCES, JobSpec, RecipeSpec
-from job.terminal.spelling import closest, did_you_mean
+from job.spec.synonyms import meant
+from job.terminal.spelling import did_you_mean
 
 _SENTENCES = {
     "missing": "is required",
@@ -86,11 +87,11 @@ def _errors(model: type[BaseModel], data: Any) -> Iterator[ErrorDetails]:
 
 def _errors_despite_kind(source: Mapping[Any, Any]) -> Iterator[ErrorDetails]:
     """What else is wrong with a source of an unknown kind: as the kind that was meant, or by what all share."""
-    meant = closest(str(source["kind"]), SOURCES)
+    meant_kind = meant(str(source["kind"]), SOURCES)
     keys = [key for model in SOURCES.values() for key in model.model_fields]
     differing = {key for key in keys if keys.count(key) < len(SOURCES)} | {"label_from"}
-    rest = {key: value for key, value in source.items() if meant or key not in differing}
-    kind = meant or "files"
+    rest = {key: value for key, value in source.items() if meant_kind or key not in differing}
+    kind = meant_kind or "files"
     for error in _errors(SOURCES[kind], rest | {"kind": kind}):
         error["loc"] = ("source", kind, *error["loc"])
         yield error
@@ -132,7 +133,8 @@ def _sentence(error: ErrorDetails) -> str:
 def _one_of(options: Sequence[str], value: Any) -> str:
     if len(options) == 1:
         return f"must be {options[0]}"
-    return f"must be one of {', '.join(options)}{did_you_mean(str(value), options)}"
+    option = meant(str(value), options)
+    return f"must be one of {', '.join(options)}{f'; did you mean {option}?' if option else ''}"
 
 
 def _unknown_key(parts: tuple[int | str, ...]) -> str:

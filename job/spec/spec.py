@@ -306,7 +306,7 @@ class ModelSpec(SpecModel):
         kind = info.data.get("kind")
         if kind == "torchvision":
             check_torchvision_name(name)
-        if kind == "transformers" and "://" in name:
+        if kind == "transformers":
             check_uri(name)
         if kind == "python" and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", name):
             raise ValueError("a python model is named module:factory")

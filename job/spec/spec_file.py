@@ -61,6 +61,8 @@ def parse_spec(data: bytes, name: str) -> JobSpec:
 
 def spec_of(tree: Mapping[Any, Any], name: str = "the spec") -> JobSpec:
     """The spec in nested mappings, which a SpecError calls `name`."""
+    if halves := [f"{path}: has half of a surrogate pair (got {text!a})" for path, text in _halves(tree)]:
+        raise SpecError(name, halves)
     found = [f"{path}: is given twice{where}" for path, where in _repeated(tree)]
     try:
         spec = JobSpec.model_validate(tree)
@@ -163,6 +165,32 @@ def _repeated(tree: Any, path: str = "", parents: frozenset[int] = frozenset()) 
     if isinstance(tree, list):
         for value in tree:
             yield from _repeated(value, path, parents)
+
+
+def _halves(tree: Any, path: str = "", parents: frozenset[int] = frozenset()) -> Iterator[tuple[str, str]]:
+    """Path and text of what no file could hold: JSON can spell it, as `"\\ud800"`, and so can Python."""
+    if isinstance(tree, str):
+        yield from [] if _is_writable(tree) else [(path, tree)]
+    if id(tree) in parents:
+        return
+    parents |= {id(tree)}
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            if _is_writable(key):
+                yield from _halves(value, f"{path}.{key}" if path else f"{key}", parents)
+            else:
+                yield (path or "a key"), str(key)
+    if isinstance(tree, list | tuple):
+        for index, value in enumerate(tree):
+            yield from _halves(value, f"{path}[{index}]", parents)
+
+
+def _is_writable(text: Any) -> bool:
+    try:
+        str(text).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _neighbour(path: Path) -> str:

@@ -19,6 +19,8 @@ def check_uri(uri: str) -> str:
     """A store's URI or a local path; other schemes are refused, so that a spec cannot make a worker call anywhere."""
     if not uri.strip():
         raise ValueError("must not be empty")
+    if "\0" in uri:
+        raise ValueError("has a NUL character, which neither a path nor a URI can have")
     scheme, separator, rest = uri.partition("://")
     if not separator and uri.split(":")[0] in SCHEMES and ":" in uri:
         raise ValueError("a store's URI has two slashes after the colon, such as s3://bucket/folder/")

@@ -129,7 +129,7 @@ class LocalFolder:
         except OSError as error:
             if os.path.exists(temporary):
                 os.unlink(temporary)
-            if error.errno == errno.ENOTDIR:
+            if error.errno in (errno.ENOTDIR, errno.EEXIST):  # the names of `temporary` are never taken
                 raise StoreError(f"{path} cannot be written: one of the folders that it names is a file") from error
             raise _translate(error, path) from error
         return temporary

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # obstore refuses these keys, or takes the slashes at their ends for something to strip.
 _ODD_KEY = re.compile(r"[\x00-\x1f\x7f]|//|(?:^|/)\.{1,2}(?:/|\Z)|^/|/\Z|^\Z")
 _STATUS = re.compile(r"status code: (\d{3})")
+# What S3, Azure and Google answer beside a 404, which alone means the object. An answer to HEAD has no words.
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _LONGEST_BODY = timedelta(minutes=10)
 
 
@@ -129,11 +131,13 @@ class ObstoreObjects:
         uri = f"{self._root}/{key}"
         if isinstance(error, StoreError):
             return error
+        status = _status(error)
+        if status == 404 and any(code in str(error) for code in _NO_BUCKET):
+            return StoreError(f"{self._root}: there is no such bucket")
         if isinstance(error, FileNotFoundError):
             return FileNotFoundError(f"{uri}: no such object")
         if isinstance(error, PreconditionError):
             return ObjectChanged(f"{uri} was changed since it was listed")
-        status = _status(error)
         detail = " ".join(str(error).partition("Debug source:")[0].split())[:400]
         # S3 answers 412 where an object exists and 409 where another writer is at it; Azure answers 409 to the first.
         if isinstance(error, AlreadyExistsError) and (status != 409 or "BlobAlreadyExists" in detail):

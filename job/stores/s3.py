@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from job.errors import StoreError
+from job.errors import CredentialsError, StoreError
 from job.stores.folder import Entry
 from job.stores.obstore_client import ObstoreObjects, is_plain
 from job.stores.retry import RetryPolicy, TransientError, retry
@@ -41,7 +41,8 @@ _CREDENTIALS_ARE_FRESH_FOR = timedelta(minutes=5)
 class S3Objects:
     """One bucket's requests, by whole key, each tried once; `anonymous` signs none of them.
 
-    Raises StoreError where there are no credentials.
+    Raises CredentialsError where there are none that work: they are looked for first, and the region, for which AWS is
+    asked, when they are found.
     """
 
     def __init__(self, bucket: str, anonymous: bool, policy: RetryPolicy) -> None:
@@ -49,8 +50,9 @@ class S3Objects:
         self._anonymous = anonymous
         self._policy = policy
         self._root = f"s3://{'anonymous@' if anonymous else ''}{bucket}"
+        provider = None if anonymous else self._find_credentials()
         self._endpoint, self._region = self._locate()
-        self._plain = self._open_obstore()
+        self._plain = self._open_obstore(provider)
 
     def get(self, key: str, etag: str | None = None) -> bytes:
         return (self._plain if is_plain(key) else self._odd).get(key, etag)
@@ -110,13 +112,12 @@ class S3Objects:
 
         return open_session()
 
-    def _open_obstore(self) -> ObstoreObjects:
+    def _open_obstore(self, provider: "S3CredentialProvider | None") -> ObstoreObjects:
         from obstore.store import S3Store
 
         config: S3Config = {"region": self._region, "skip_signature": self._anonymous}
         if self._endpoint:
             config["endpoint"] = self._endpoint
-        provider = None if self._anonymous else self._find_credentials()
 
         def build(client: "ClientConfig", retries: "RetryConfig") -> "S3Store":
             return S3Store(
@@ -126,13 +127,25 @@ class S3Objects:
         return ObstoreObjects(self._root, build, self._policy)
 
     def _find_credentials(self) -> "S3CredentialProvider":
+        """Those of boto3, asked for once: what a role or a login gives comes from a server, which may refuse."""
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
         from obstore.auth.boto3 import Boto3CredentialProvider
 
-        try:
-            return Boto3CredentialProvider(self._session, ttl=_CREDENTIALS_ARE_FRESH_FOR)
-        except ValueError as error:
-            way_out = f"set AWS_PROFILE or AWS_ACCESS_KEY_ID, or write s3://anonymous@{self._bucket}/ if it is public"
-            raise StoreError(f"{self._root}: there are no AWS credentials here; {way_out}") from error
+        def ask() -> "S3CredentialProvider":
+            try:
+                provider = Boto3CredentialProvider(self._session, ttl=_CREDENTIALS_ARE_FRESH_FOR)
+                provider.credentials.get_frozen_credentials()
+            except HTTPClientError as error:
+                raise TransientError(str(error)) from error
+            except (BotoCoreError, ClientError, OSError) as error:
+                said = " ".join(str(error).split())
+                raise CredentialsError(f"{self._root}: {said}; check AWS_PROFILE and the AWS settings") from error
+            except ValueError as error:
+                ways = f"set AWS_PROFILE or AWS_ACCESS_KEY_ID, or write s3://anonymous@{self._bucket}/ if it is public"
+                raise CredentialsError(f"{self._root}: there are no AWS credentials here; {ways}") from error
+            return provider
+
+        return retry(self._policy, f"the AWS credentials for {self._root}", ask)
 
 
 def is_aws(endpoint: str) -> bool:

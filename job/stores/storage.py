@@ -86,4 +86,12 @@ def _without_user(uri: str) -> str:
 
 
 def _absolute(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))
+    """Raises StoreError for what has no URI: a name that is not UTF-8, or has a NUL."""
+    absolute = os.path.abspath(os.path.expanduser(path))
+    if "\0" in absolute:
+        raise StoreError(f"{path!r} has a NUL character, which no path can have")
+    try:
+        absolute.encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(f"{absolute!r} is not UTF-8, so it has no URI; rename it") from error
+    return absolute

@@ -64,10 +64,11 @@ def plan(
     force: given.Force = False,
     output: given.Output = OutputFormat.TEXT,
 ) -> None:
-    """Say what a run would do, and what it would skip; start nothing.
+    """Say what a run would do, what it would skip, and what it would be refused for; start nothing.
 
-    With values, a profile or a context it also says what the cluster says, and writes and removes one small object to
-    see whether the output can be written. What would make the run hang or fail is exit code 3.
+    With values, a profile or a context it says what the cluster says, else what `tench run` would say here. To see
+    whether a bucket can be written it writes one small object and removes it. What would make the run hang or fail is
+    exit code 3.
     """
     from tench.launcher.cluster.profile import has_profile
     from tench.launcher.commands import plan as command
@@ -76,7 +77,7 @@ def plan(
     target = _target(context, namespace, files, sets, chart)
     if target.is_given or has_profile():
         _finish(lambda: command.run_for_cluster(spec, run_id, as_json, target, images_per_second, force))
-    _finish(lambda: command.run(spec, run_id, as_json))
+    _finish(lambda: command.run(spec, run_id, as_json, force))
 
 
 @app.command(epilog="Example: tench submit job.yaml -f cluster.yaml --watch")
@@ -123,7 +124,7 @@ def watch(
     """
     from tench.launcher.commands import watch as command
 
-    _finish(lambda: command.run(_target(context, namespace).kube(), run, timeout_s))
+    _finish(lambda: command.run(_target(context, namespace), run, timeout_s))
 
 
 @app.command(epilog="Example: tench status imagenette-3f2a9c1e -o json")

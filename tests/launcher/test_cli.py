@@ -156,6 +156,74 @@ def test_more_gpus_than_there_are_is_exit_3(job):
     assert "200 replicas of 1 GPUs and this machine has" in done.stderr
 
 
+def changed(job, **sections):
+    spec = yaml.safe_load((job / "job.yaml").read_text())
+    return yaml.safe_dump(
+        {name: {**value, **sections.get(name, {})} if name in sections else value for name, value in spec.items()}
+    )
+
+
+REFUSED = {
+    "output": ({"output": {"uri": "job.yaml/runs"}}, "output.uri: ", "job.yaml is a file; name another folder"),
+    "gpus": ({"compute": {"concurrency": 200, "gpus_per_replica": 1}}, "compute asks for 200 replicas of 1 GPUs", ""),
+    "labels": ({"model": {"labels": "none.json"}}, "model.labels: there is nothing at none.json", ""),
+    "weights": ({"model": {"weights": "none.pth"}}, "model.weights: there is no file ", "/none.pth"),
+    "folder": ({"model": {"kind": "transformers", "name": "./vit"}}, "model.name: there is no folder ", "/vit"),
+    "module": (
+        {"model": {"kind": "python", "name": "no_such_one:make"}},
+        "model.name: there is no module no_such_",
+        "",
+    ),
+    "source": (
+        {"source": {"uri": "images/cat/0.parquet"}},
+        "source.uri: ",
+        "0.parquet is read with source.kind: parquet",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_plan_refuses_what_a_run_would_in_the_same_words(job, what):
+    (job / "images" / "cat" / "0.parquet").write_bytes(b"PAR1")
+    sections, begin, end = REFUSED[what]
+    said = []
+    for command in ("plan", "run"):
+        done = tench(command, "-", cwd=job, stdin=changed(job, **sections))
+        assert (done.returncode, done.stdout) == (3, "")
+        said.append(done.stderr.splitlines()[-1])
+    assert said[0] == said[1]
+    assert said[0].startswith(f"tench: {begin}")
+    assert end in said[0]
+    assert not (job / "runs").exists()
+
+
+def test_a_plan_tells_all_that_a_run_would_refuse_and_force_goes_on(job):
+    wrong = changed(job, model={"labels": "none.json"}, output={"uri": "job.yaml"})
+    done = tench("plan", "-", "-o", "json", cwd=job, stdin=wrong)
+    assert done.returncode == 3
+    assert "tench: tench run would refuse 2 things here:\n  model.labels: " in done.stderr
+    assert [each.split(": ")[0] for each in json.loads(done.stdout)["problems"]] == ["model.labels", "output.uri"]
+    done = tench("plan", "-", "--force", cwd=job, stdin=wrong)
+    assert (done.returncode, done.stdout.startswith("pets-")) == (0, True)
+
+
+def test_a_plan_asks_a_bucket_whether_it_may_be_written_and_leaves_nothing_there(job, s3, flaky):
+    for fault, code in ((None, 0), (403, 3)):
+        flaky.fail(fault, method="PUT")
+        done = tench("plan", "-", cwd=job, stdin=changed(job, output={"uri": f"{s3.uri}/runs"}))
+        assert done.returncode == code, done.stderr
+        assert ("output.uri: " in done.stderr) == bool(code)
+        assert "Contents" not in s3.client.list_objects_v2(Bucket=s3.name)
+
+
+def test_a_run_id_names_one_folder_below_the_output(job):
+    for run_id in ("a/b", "..", ".", "new\nline"):
+        for command in ("plan", "run"):
+            done = tench(command, "job.yaml", "--run-id", run_id, cwd=job)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert f"the run id {run_id!r} names no folder below output.uri" in done.stderr
+
+
 def test_the_options_are_few_and_stay_as_promised():
     commands = typer.main.get_command(app).commands
     options = {name: sorted(o for p in command.params for o in p.opts) for name, command in commands.items()}

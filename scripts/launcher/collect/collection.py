@@ -53,8 +53,8 @@ def collect(uri: str, to: str | None, form: Form, partial: bool, console: Consol
     started = time.monotonic()
     form.check()
     folder = open_folder(uri)
-    path = _destination_path(to, folder)
     found = list_run(folder)
+    path = _destination_path(to, folder)
     _check(folder, found, partial)
     collector = Collector(folder, [file for _, file in sorted(found.shards.items())], form)
     planned = f"{found.plan.fingerprint} {found.plan.created}"
@@ -99,6 +99,9 @@ def _destination_path(to: str | None, folder: Folder) -> Path:
     here, run = Path(os.path.realpath(path)), Path(os.path.realpath(folder.uri))
     if not folder.is_remote and (here == run or run in here.parents):
         raise UsageError(f"{path} is in the run's own folder; name another one with --to")
+    in_the_way = next((parent for parent in path.parents if os.path.lexists(parent)), path.parent)
+    if not in_the_way.is_dir():
+        raise UsageError(f"--to {path} cannot be made: {in_the_way} is no folder")
     return path
 
 

@@ -8,10 +8,12 @@ from tench.launcher.cluster.target import Target
 from tench.launcher.submit.removal import PATIENCE_S, remove, wait_until_gone
 from tench.launcher.watch.cluster_run import Run, find_run
 from tench.launcher.watch.phase import phase_of
+from tench.launcher.watch.run_lookup import check_is_name
 
 
 def run(name: str, target: Target) -> None:
     """Prints the run id on stdout, once its RayJob and pods are gone. Raises UsageError where there is no such run."""
+    check_is_name(name)
     kube = target.kube()
     found = find_run(kube, name)
     phase = phase_of(found)

@@ -69,7 +69,12 @@ def parse_age(text: str) -> datetime.timedelta:
     found = _AGE.fullmatch(text)
     if found is None:
         raise UsageError(f"--older-than {text!r} is no age; write a number and s, m, h, d or w, such as 7d")
-    return datetime.timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        age = datetime.timedelta(**{_UNITS[found[2]]: int(found[1])})
+        datetime.datetime.now(datetime.UTC) - age
+    except (OverflowError, ValueError):
+        raise UsageError(f"--older-than {text!r} is longer than time; write such as 7d") from None
+    return age
 
 
 def _find(kube: Kube, before: datetime.datetime, data: str | None) -> Garbage:

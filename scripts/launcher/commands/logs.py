@@ -8,6 +8,9 @@ from functools import partial
 from rich.console import Console
 
 from job.errors import Interrupted, UsageError
+from job.plan.paths import LOGS
+from job.results.run_listing import check_is_run
+from job.stores.storage import open_folder
 from job.terminal.console import print_lines
 from job.terminal.spelling import did_you_mean
 from tench.launcher.cluster.kube import Kube
@@ -16,7 +19,8 @@ from tench.launcher.cluster.target import Target
 from tench.launcher.watch.cluster_run import Run
 from tench.launcher.watch.live_log import DriverLogReader
 from tench.launcher.watch.pod_states import Pod
-from tench.launcher.watch.run_lookup import look_up
+from tench.launcher.watch.run_folder import IMPATIENT
+from tench.launcher.watch.run_lookup import FoundRun, look_up
 from tench.launcher.watch.snapshot import Snapshots
 
 
@@ -26,12 +30,29 @@ def run(
     """Prints the log on stdout. Raises UsageError where there is none. `word` is a run's folder or a name."""
     try:
         found = look_up(target, word)
-        if found.kube is not None and (pods or all_workers):
+        if found.kube is None:
+            _check_folder(found, asks_for_pods=bool(pods) or all_workers)
+            _print_driver(None, found.run, False, tail_lines)
+        elif pods or all_workers:
             _print_pods(found.kube, _chosen(found.kube, found.run, pods), follow, tail_lines)
         else:
-            _print_driver(found.kube, found.run, follow and found.kube is not None, tail_lines)
+            _print_driver(found.kube, found.run, follow, tail_lines)
     except KeyboardInterrupt:
         raise Interrupted("stopped following; the run goes on") from None
+
+
+def _check_folder(found: FoundRun, asks_for_pods: bool) -> None:
+    """Raises NoSuchRun for a folder that is no run's, UsageError where it is asked for what only a cluster has."""
+    folder = open_folder(found.folder_uri, IMPATIENT)
+    check_is_run(folder)
+    uri = found.folder_uri
+    if asks_for_pods:
+        raise UsageError(f"{uri} is a folder, and workers' logs are the cluster's; name the run: {found.run.run_id}")
+    if not any(table.num_rows for table in folder.list(LOGS)):
+        raise UsageError(
+            f"{uri} has no driver log: a cluster's driver keeps one there, a run on this machine prints to its "
+            f"terminal; how far it is: tench status {uri}"
+        )
 
 
 def _print_driver(kube: Kube | None, found: Run, follow: bool, tail_lines: int | None) -> None:

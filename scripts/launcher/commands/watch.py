@@ -4,16 +4,19 @@ from rich.console import Console
 
 from job.errors import RunFailed
 from tench.launcher.cluster.kube import Kube
+from tench.launcher.cluster.target import Target
 from tench.launcher.watch.cluster_run import find_run
+from tench.launcher.watch.run_lookup import check_is_name
 from tench.launcher.watch.status import Phase, Status
 from tench.launcher.watch.watcher import watch
 
 ENDED = {Phase.FAILED: "failed", Phase.STOPPED: "was stopped"}
 
 
-def run(kube: Kube, word: str, timeout_s: float | None) -> None:
-    """Prints the run's folder on stdout. Raises as `to_end` does."""
-    print(to_end(kube, word, timeout_s).folder)
+def run(target: Target, word: str, timeout_s: float | None) -> None:
+    """Prints the run's folder on stdout. Raises as `to_end` does, and UsageError for a folder."""
+    check_is_name(word)
+    print(to_end(target.kube(), word, timeout_s).folder)
 
 
 def to_end(kube: Kube, word: str, timeout_s: float | None = None) -> Status:

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from job.errors import PreflightError, SourceError, StoreError
+from job.errors import OutputError, PreflightError, SourceError, StoreError
+from job.models.model_files import missing_model_files
 from job.plan.paths import RunPaths
 from job.plan.plan import check_unchanged
 from job.plan.records import load_plan
@@ -112,7 +113,7 @@ def propose(drafted: Draft, images_per_second: float | None, console: Console) -
     with console.status("listing the source"):
         found, problems = _preview(spec, run_id)
     with console.status("looking at the cluster"):
-        findings = [drafted.operator, *problems, *check_run(drafted.kube, drafted.release)]
+        findings = [drafted.operator, *problems, *_model(spec), *check_run(drafted.kube, drafted.release)]
     given = Measured(images_per_second=images_per_second, source="as given") if images_per_second else None
     images = found.images - found.skipped_images if found else None
     groups = pod_groups(drafted.release.rayjob)
@@ -128,5 +129,13 @@ def _preview(spec: JobSpec, run_id: str) -> tuple[Preview | None, list[Finding]]
         return preview(spec, run_id), []
     except SourceError as problem:
         return None, [error("source", str(problem))]
+    except OutputError as problem:
+        return None, [error("output", str(problem))]
     except StoreError as problem:
         return None, [error("source", f"{problem}; mend that, or --force where the pods have other credentials")]
+
+
+def _model(spec: JobSpec) -> list[Finding]:
+    """What it names in buckets; its paths are the pods'."""
+    way_out = "mend that, or --force where the pods have other credentials"
+    return [error("model", f"{problem}; {way_out}") for problem in missing_model_files(spec.model, in_buckets=True)]

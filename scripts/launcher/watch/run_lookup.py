@@ -45,13 +45,19 @@ def look_up(target: Target, word: str) -> FoundRun:
     return FoundRun(run, run.paths.uri, kube)
 
 
+def check_is_name(word: str) -> None:
+    """Raises UsageError for a folder, where the cluster's run is wanted."""
+    if _is_folder(word):
+        raise UsageError(f"{word} is a folder, and a run's name on a cluster is wanted here; see tench status {word}")
+
+
 def _is_folder(word: str) -> bool:
     """By its spelling, not by what is on the disk: there a collected run has the run's own name."""
     return "/" in word or word in (".", "..", "~")
 
 
 def _of_folder(word: str) -> FoundRun:
-    uri = word.rstrip("/") or "/"
+    uri = word if word.endswith("://") else word.rstrip("/") or "/"
     if "/" not in uri:  # `.`, `~`, and what had a slash at its end alone
         uri = os.path.abspath(os.path.expanduser(uri))
     return FoundRun(Run({}, RunPaths.of(uri)), uri, None)

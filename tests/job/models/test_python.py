@@ -114,9 +114,7 @@ def test_a_detectors_recipe_may_leave_sizes_as_they_are(module):
 
 
 def test_modules_that_are_missing_or_broken_are_named(module, tmp_path):
-    with pytest.raises(
-        ModelError, match=f"importing no_such_module raised ModuleNotFoundError.*\n  searched {tmp_path}"
-    ):
+    with pytest.raises(ModelError, match=f"there is no module no_such_module; searched {tmp_path}"):
         load_recipe(make_spec("no_such_module", "make"))
     with pytest.raises(ModelError, match=f"importing {module}_broken raised .*no_such_library") as raised:
         load_recipe(make_spec(f"{module}_broken", "make"))

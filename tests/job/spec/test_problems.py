@@ -40,7 +40,7 @@ GOOD: dict[str, Any] = {
             {"kind": "parqet"},
             "source.kind: must be one of files, parquet, webdataset; did you mean parquet? (got 'parqet')",
         ),
-        ("source", {"kind": "folder"}, "source.kind: must be one of files, parquet, webdataset (got 'folder')"),
+        ("source", {"kind": "xyzzy"}, "source.kind: must be one of files, parquet, webdataset (got 'xyzzy')"),
         ("source", {"kind": None}, "source.kind: must be one of files, parquet, webdataset (got null)"),
         (
             "source",
@@ -62,7 +62,11 @@ GOOD: dict[str, Any] = {
         ("source", {"suffixes": ".jpg"}, "source.suffixes: must be a list (got '.jpg')"),
         ("source", {"suffixes": []}, "source.suffixes: must not be empty (got [])"),
         ("source", {"limit": 0}, "source.limit: must be at least 1 (got 0)"),
-        ("source", {"label_from": "folder"}, "source.label_from: must be one of none, directory (got 'folder')"),
+        (
+            "source",
+            {"label_from": "folder"},
+            "source.label_from: must be one of none, directory; did you mean directory? (got 'folder')",
+        ),
         ("compute", {"batch_size": 0}, "compute.batch_size: must be at least 1 (got 0)"),
         ("compute", {"batch_size": "8"}, "compute.batch_size: must be a whole number (got '8')"),
         ("compute", {"batch_size": True}, "compute.batch_size: must be a whole number (got true)"),
@@ -166,6 +170,44 @@ def test_a_problem_has_its_path_what_is_right_and_the_value(section: str, wrong:
 )
 def test_the_top_level_is_worded_alike(wrong: dict[Any, Any], line: str) -> None:
     assert problems(GOOD | wrong) == [line]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "word", "option"),
+    [
+        *(
+            ("source", "kind", word, "files")
+            for word in ("folder", "dir", "Images", "imagefolder", "s3", "jpg", "file")
+        ),
+        *(("source", "kind", word, "webdataset") for word in ("tar", "wds", "web-dataset", "Tar shards")),
+        *(("source", "kind", word, "parquet") for word in ("hf", "huggingface", "pq", "table", "parqet")),
+        *(("model", "kind", word, "transformers") for word in ("hf", "huggingface", "Hugging Face", "transformer")),
+        *(("model", "kind", word, "torchvision") for word in ("torch", "pytorch", "torchvison")),
+        *(("model", "kind", word, "python") for word in ("timm", "custom", "open_clip", "onnx", "pyhton")),
+        *(("model", "task", word, "classify") for word in ("classification", "image-classification")),
+        *(("model", "task", word, "detect") for word in ("detection", "object-detection")),
+        *(("model", "precision", word, "float16") for word in ("fp16", "half")),
+        ("model", "precision", "fp32", "float32"),
+        ("source", "label_from", "parent", "directory"),
+    ],
+)
+def test_what_other_tools_call_it_is_taken_for_what_it_is_here(section, key, word, option) -> None:
+    (line,) = problems(GOOD | {section: GOOD[section] | {key: word}})
+    assert line.startswith(f"{section}.{key}: must be one of ")
+    assert line.endswith(f"; did you mean {option}? (got {word!r})")
+
+
+def test_a_word_that_means_nothing_gets_no_hint() -> None:
+    (line,) = problems(GOOD | {"model": GOOD["model"] | {"kind": "xyzzy"}})
+    assert line == "model.kind: must be one of torchvision, transformers, python (got 'xyzzy')"
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [("source", "uri"), ("source", "label_names"), ("output", "uri"), ("model", "labels")]
+)
+def test_a_nul_character_is_no_part_of_a_uri(section, key) -> None:
+    (line,) = problems(GOOD | {section: GOOD[section] | {key: "a\0b"}})
+    assert line == f"{section}.{key}: has a NUL character, which neither a path nor a URI can have (got 'a\\x00b')"
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_fields() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from job.errors import SpecError, UsageError
 from job.spec.spec import JobSpec
-from job.spec.spec_file import MAX_BYTES, YamlLoader, load_spec, parse_spec
+from job.spec.spec_file import MAX_BYTES, YamlLoader, load_spec, parse_spec, spec_of
 
 YAML = """\
 # A comment.
@@ -53,7 +54,7 @@ class YamlDumper(yaml.SafeDumper):
 TEXT = st.text(min_size=1, max_size=12) | st.sampled_from(
     ["none", "null", "1e5", "010", "yes", "~", ".5", "2024-01-01", "a: b"]
 )
-PATHS = TEXT.filter(lambda text: text.strip() and "://" not in text and text.split(":")[0] not in {"s3", "gs", "az"})
+PATHS = TEXT.filter(lambda text: text.strip() and not re.search(r"\0|://|^(s3|gs|az)(:|$)", text))
 URIS = PATHS | PATHS.map(lambda path: f"s3://anonymous@bucket/{path}")
 COLUMNS = st.lists(TEXT.map(lambda text: f"c{text}"), max_size=3, unique=True)
 COMMON = {"label_names": st.none() | URIS, "limit": st.none() | st.integers(1, 10**12)}
@@ -81,7 +82,7 @@ SPECS = st.fixed_dictionaries(
         "name": st.from_regex(r"[a-z][a-z0-9]{0,9}(-[a-z0-9]{1,9}){0,2}", fullmatch=True),
         "source": SOURCES,
         "model": st.fixed_dictionaries(
-            {"kind": st.just("transformers"), "name": TEXT.filter(lambda text: "://" not in text)},
+            {"kind": st.just("transformers"), "name": PATHS},
             optional={
                 "task": st.sampled_from(["classify", "detect"]),
                 "score_threshold": st.floats(0, 1),
@@ -201,6 +202,19 @@ def test_a_key_that_is_given_twice_is_the_only_problem() -> None:
 def test_a_mapping_inside_itself_is_refused() -> None:
     with pytest.raises(SpecError, match=r"name: must be text \(got {'a': {...}}\)"):
         parse_spec(b"name: &a {a: *a}\nsource: {uri: a}\n", "job.yaml")
+
+
+def test_half_of_a_surrogate_pair_is_no_text_wherever_it_stands() -> None:
+    tree = {"name": "a", "source": {"uri": "\ud800", "suffixes": [".jpg", "\udc00"]}, "\udfff": 1}
+    for call in (lambda: parse_spec(json.dumps(tree).encode(), "job.json"), lambda: spec_of(tree, "job.json")):
+        with pytest.raises(SpecError) as caught:
+            call()
+        assert caught.value.problems == [
+            "source.uri: has half of a surrogate pair (got '\\ud800')",
+            "source.suffixes[1]: has half of a surrogate pair (got '\\udc00')",
+            "a key: has half of a surrogate pair (got '\\udfff')",
+        ]
+    assert parse_spec(JSON.encode(), "job.json").output.uri == "runs/ü 🐟"
 
 
 def test_many_problems_stand_a_line_each() -> None:

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
-from job.errors import ObjectChanged, SourceError, StoreError
+from job.errors import CredentialsError, ObjectChanged, SourceError, StoreError
+from job.stores import s3 as s3_store
 from job.stores import storage
 from job.stores.boto_client import open_client, open_session
 from job.stores.bucket import BucketFolder
@@ -399,7 +400,67 @@ def test_without_credentials_the_ways_out_are_named(s3, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
 
-    with pytest.raises(StoreError, match=f"no AWS credentials.*AWS_PROFILE.*s3://anonymous@{s3.name}"):
+    with pytest.raises(CredentialsError, match=f"no AWS credentials.*AWS_PROFILE.*s3://anonymous@{s3.name}"):
+        open_folder(s3.uri)
+
+
+def test_without_credentials_aws_is_not_asked_for_the_region(s3, monkeypatch):
+    """Off its network that takes ten seconds, for nothing."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    asked = []
+    monkeypatch.setattr(s3_store, "find_region", lambda *found: asked.append(found) or "us-east-1")
+
+    with pytest.raises(CredentialsError, match="no AWS credentials"):
+        open_folder(s3.uri)
+    assert asked == []
+    assert open_folder(s3.anonymous_uri).uri == s3.anonymous_uri
+    assert len(asked) == 1
+
+
+@pytest.fixture
+def profile(tmp_path, monkeypatch):
+    """Makes a profile the one that is used, and leaves no other credentials."""
+
+    def use(text):
+        config = tmp_path / "config"
+        config.write_text(f"[profile mine]\nregion = us-east-1\n{text}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+        monkeypatch.setenv("AWS_PROFILE", "mine")
+
+    return use
+
+
+def test_credentials_that_a_program_refuses_are_found_before_the_first_request(s3, profile):
+    profile("credential_process = sh -c 'echo the login is over >&2; exit 1'\n")
+
+    with pytest.raises(CredentialsError, match=r"the login is over.*AWS_PROFILE"):
+        open_folder(s3.uri)
+
+
+def test_credentials_of_a_program_are_used(s3, profile):
+    s3.put("x", b"found", public=False)
+    keys = '{"Version": 1, "AccessKeyId": "test", "SecretAccessKey": "test"}'
+    profile(f"credential_process = echo '{keys}'\n")
+
+    assert read_uri(f"{s3.uri}/x") == b"found"
+
+
+def test_credentials_of_a_web_identity_are_asked_for_and_used(s3, tmp_path, monkeypatch):
+    s3.put("x", b"found", public=False)
+    (tmp_path / "token").write_text("a token of the cluster's")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader")
+
+    assert read_uri(f"{s3.uri}/x") == b"found"
+
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "none"))
+    with pytest.raises(CredentialsError, match=r"none.*AWS_PROFILE"):
         open_folder(s3.uri)
 
 
@@ -435,9 +496,34 @@ def test_the_endpoints_of_aws_are_known(monkeypatch, region):
     assert not is_aws("https://s3.example.com")
 
 
-def test_a_bucket_that_is_not_there_is_named(s3):
-    with pytest.raises(StoreError, match="no such bucket"):
-        list(open_folder("s3://there-is-none").list())
+@pytest.mark.parametrize("key", ["plain.jpg", "odd\n.jpg"])
+def test_a_bucket_that_is_not_there_is_named(s3, key):
+    folder = open_folder("s3://there-is-none")
+    for call in (
+        lambda: list(folder.list()),
+        folder.folders,
+        lambda: folder.read(key),
+        lambda: folder.read_range(key, 0, 1),
+        lambda: folder.create(key, b"x"),
+        lambda: folder.put(key, b"x"),
+    ):
+        with pytest.raises(StoreError, match=r"(?s)s3://there-is-none.*: there is no such bucket"):
+            call()
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "file/below/that"])
+def test_a_file_in_the_way_of_a_folder_is_named(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    for write in ("create", "put"):
+        with pytest.raises(StoreError, match=f"{place}/x cannot be written: one of the folders .* is a file"):
+            getattr(open_folder(f"{tmp_path}/{place}"), write)("x", b"")
+
+
+@pytest.mark.parametrize("path", ["nul\0byte", "half\ud800", os.fsdecode(b"latin-\xe9")])
+def test_what_no_uri_can_be_is_refused_in_words(path):
+    for call in (open_folder, split_uri, read_uri):
+        with pytest.raises(StoreError, match=r"NUL character|not UTF-8, so it has no URI"):
+            call(path)
 
 
 @pytest.mark.parametrize("fault", [500, 503, 429, 409, "reset", "cut", "stall"])

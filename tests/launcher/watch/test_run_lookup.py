@@ -133,3 +133,51 @@ def test_a_copy_that_no_cluster_knows_is_not_collected_into_itself(run, beside_a
     done = tench("collect", run.name, cwd=beside_a_copy, kubeconfig=tmp_path / "none")
     assert (done.returncode, done.stdout) == (2, "")
     assert "is in the run's own folder; name another one with --to" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "verify", "collect"])
+def test_a_folder_that_is_no_runs_is_a_wrong_call_and_what_it_holds_is_said(command, run, tmp_path):
+    (tmp_path / "bare").mkdir()
+    for folder, hint in (
+        (run.parent, f"it is no run's folder, but one of runs; name one: {run}\n  {run.name}\n"),
+        (tmp_path / "bare", "it is no run's folder; there is nothing at all\n"),
+        (tmp_path / "none", "it is no run's folder; there is nothing at all\n"),
+        (tmp_path / "images", "it is no run's folder\n"),
+    ):
+        done = tench(command, str(folder), cwd=tmp_path, kubeconfig=tmp_path / "none")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"tench: {folder} has no plan.json: {hint}"
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "verify", "collect"])
+def test_a_bucket_without_credentials_is_exit_3_whatever_is_asked_of_it(command, tmp_path):
+    away = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    env = environment(KUBECONFIG=str(tmp_path / "none"), AWS_EC2_METADATA_DISABLED="true", **away)
+    env = {name: value for name, value in env.items() if not name.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_PROF"))}
+    call = [*COMMAND, command, "s3://bucket/runs/mine"]
+    done = subprocess.run(call, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("tench: s3://bucket: there are no AWS credentials here; set AWS_PROFILE or ")
+    assert "WARNING" not in done.stderr
+
+
+def test_logs_of_a_run_on_this_machine_say_where_they_went(run, tmp_path):
+    (run / "logs" / "driver-20261121T220000Z.log").unlink()
+    done = tench("logs", f"./runs/{run.name}", cwd=tmp_path, kubeconfig=tmp_path / "none")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a run on this machine prints to its terminal" in done.stderr
+    assert done.stderr.endswith(f"tench status ./runs/{run.name}\n")
+
+
+def test_logs_of_workers_are_not_in_a_folder(run, tmp_path):
+    for options in (["--workers"], ["--worker", "pod-1"]):
+        done = tench("logs", str(run), *options, cwd=tmp_path, kubeconfig=tmp_path / "none")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"workers' logs are the cluster's; name the run: {run.name}" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["watch", "cancel"])
+def test_a_folder_is_not_watched_nor_cancelled(command, run, tmp_path):
+    done = tench(command, str(run), cwd=tmp_path, kubeconfig=tmp_path / "none")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{run} is a folder, and a run's name on a cluster is wanted here; see tench status {run}" in done.stderr

@@ -1,0 +1,47 @@
+"""The folder that a run writes to, looked at before anything is started: a run begins here, and so does its preview.
+
+Writes nothing. That a bucket takes writes is known only when the first comes.
+"""
+
+import os
+
+from job.errors import OutputError, StoreError
+from job.plan.paths import RunPaths
+from job.plan.records import Plan, load_plan
+from job.stores.storage import Folder, open_folder
+
+
+def open_output(paths: RunPaths) -> tuple[Folder, Plan | None]:
+    """The run's folder, and the plan where one is there. Raises OutputError where it cannot be read, RunFailed where
+    it is not Tench's.
+    """
+    try:
+        folder = open_folder(paths.uri)
+        return folder, load_plan(folder)
+    except StoreError as error:
+        raise OutputError(f"output.uri: {error}") from error
+
+
+def check_output(folder: Folder) -> None:
+    """Raises OutputError where the bucket is not there, a file is in the way, or this user may not write."""
+    try:
+        if folder.is_remote:
+            next(iter(folder.list("manifest/")), None)
+        else:
+            _check_path(folder.uri)
+    except StoreError as error:
+        raise OutputError(f"output.uri: {error}") from error
+
+
+def _check_path(path: str) -> None:
+    """Of the folders that a path names, the last one that is there decides."""
+    there = path
+    while not os.path.lexists(there) and there != os.path.dirname(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        kind = "a link to nothing" if os.path.islink(there) else "a file"
+        raise OutputError(f"output.uri: {path} cannot be made: {there} is {kind}; name another folder")
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        raise OutputError(f"output.uri: {path} cannot be written: {there} is on a read-only file system")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"output.uri: {path} cannot be written: this user may not write to {there}")
