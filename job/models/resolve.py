@@ -20,6 +20,7 @@ from job.models.identity import (
     is_hub_id,
     is_on_hub,
 )
+from job.models.model_files import check_model_files
 from job.models.staging import stage
 from job.plan.records import FrozenModel
 from job.recipe import Recipe
@@ -69,6 +70,7 @@ class ResolvedModel:
 
 def resolve(spec: ModelSpec, planned: FrozenModel | None) -> ResolvedModel:
     """Fetches what is not here. A model of the hub is that commit which is planned. Raises ModelError, StoreError."""
+    check_model_files(spec)
     files = identify(spec)
     if spec.kind == "transformers":
         return _resolve_transformers(spec, files, planned)

@@ -2,12 +2,13 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
+from job.errors import ModelError, StoreError
 from job.models.class_names import names_by_id
 from job.plan.freeze import add_sizes
 from job.plan.plan import check_unchanged, run_paths
@@ -59,7 +60,8 @@ def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Prev
         check_unchanged(plan, spec)
         committed = committed_shards(folder, paths, plan)
     recipe = _recipe(spec.model) if with_model else None
-    listing = Listing(open_source(spec.source, Limits.of(spec.errors)).list(names_by_id(spec.model)))
+    names = names_by_id(spec.model) if with_model else _names(spec.model)
+    listing = Listing(open_source(spec.source, Limits.of(spec.errors)).list(names))
     return Preview(
         run_id=paths.run_id,
         run_uri=folder.uri,
@@ -78,6 +80,14 @@ def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Prev
         skipped_images=sum(file.rows for file in committed.values()),
         recipe=recipe,
     )
+
+
+def _names(spec: ModelSpec) -> Mapping[str, str]:
+    """None where they cannot be read: that is said elsewhere, and the source is listed all the same."""
+    try:
+        return names_by_id(spec)
+    except (ModelError, StoreError):
+        return {}
 
 
 def _recipe(spec: ModelSpec) -> str | None:

@@ -35,7 +35,7 @@ def test_every_image_is_labelled_once_and_the_folder_is_as_promised(folder, engi
     assert predictions["label"].to_pylist() == predictions["expected"].to_pylist()
     assert {len(top) for top in predictions["top_labels"].to_pylist()} == {2}
     assert predictions.column_names == [
-        *("uri", "expected", "error", "width", "height"),
+        *("uri", "expected", "error", "width", "height", "image_notes"),
         *("label", "label_index", "score", "top_labels", "top_indices", "top_scores"),
     ]
     others = ["_SUCCESS", "manifest/part-00000.parquet", "plan.json", "progress.json", "report.html"]

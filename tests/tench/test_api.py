@@ -239,5 +239,5 @@ def test_a_wrong_spec_s_error_travels_between_processes():
 
 def test_an_output_below_a_file_is_refused_in_words(spec, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(tench.StoreError, match="one of the folders that it names is a file"):
+    with pytest.raises(tench.OutputError, match="/file is a file; name another"):
         tench.run({**spec, "output": {"uri": str(tmp_path / "file")}}, progress=False)

@@ -60,7 +60,7 @@ def test_what_is_there_is_no_problem(here, s3):
         ({"weights": "~nobody-here/w.pth"}, "model.weights: there is no file {here}/~nobody-here/w.pth"),
         ({"weights": "{s3}/w.pth"}, "model.weights: there is nothing at {s3}/w.pth"),
         ({"labels": "names.json"}, "model.labels: there is nothing at names.json"),
-        ({"labels": "three.json"}, "model.labels: three.json must hold a JSON list of names"),
+        ({"labels": "three.json"}, "model.labels: three.json must hold class names: a JSON list such as"),
         ({"labels": "s3://there-is-none/names.json"}, "model.labels: s3://there-is-none: there is no such bucket"),
         ({"kind": "transformers", "name": "./vit"}, "model.name: there is no folder {here}/vit"),
         ({"kind": "transformers", "name": ".vit"}, "model.name: there is no folder {here}/.vit"),

@@ -12,8 +12,9 @@ from models import make_model_spec
 from torchvision.models import get_model, get_model_weights, list_models
 
 from job.errors import ModelError
-from job.models.load import load_predictor, load_recipe
-from job.models.torchvision import _build, _count_classes
+from job.models.load import load_predictor
+from job.models.load import load_recipe as load_checked
+from job.models.torchvision import _build, _count_classes, load_recipe
 from job.recipe import Exactly, Recipe, ShortestEdge
 
 CLASSIFIERS = list_models(module=torchvision.models)
@@ -294,4 +295,4 @@ def test_mask_and_keypoint_networks_give_the_boxes_without_drawing_masks():
 def test_compiling_without_a_compiler_is_refused_before_anything_starts(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ModelError, match=r"model\.compile is true and none of g\+\+, .* is installed here; set it"):
-        load_recipe(make_model_spec(name="resnet50", weights="none", compile=True))
+        load_checked(make_model_spec(name="resnet50", weights="none", compile=True))

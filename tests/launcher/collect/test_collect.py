@@ -174,7 +174,7 @@ def test_a_record_that_was_cut_in_its_last_line_costs_that_file_alone(run, tmp_p
     bring(run, tmp_path / "here")
     record = tmp_path / "here" / ".collect" / "record.jsonl"
     record.write_text(record.read_text()[:-20])
-    assert 0 < bring(run, tmp_path / "here").downloaded_bytes < 5000
+    assert 0 < bring(run, tmp_path / "here").downloaded_bytes < 7000
     assert bring(run, tmp_path / "here").downloaded_bytes == 0
 
 
@@ -323,7 +323,7 @@ def test_what_was_collected_is_no_run_s_own_folder_to_verify(run, tmp_path):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     (tmp_path / "images").mkdir()
     done = tench("collect", "./images", "--to", "here", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"{tmp_path}/images has no plan.json: it is no run's folder" in done.stderr
 
 
@@ -391,7 +391,7 @@ def test_a_shard_that_was_written_anew_is_brought_again(run, tmp_path):
     bring(run, tmp_path / "here", partial=True)
     rows = pq.read_table(run / PREDICTIONS[2])
     (run / PREDICTIONS[2]).unlink()
-    pq.write_table(rows.set_column(5, "label", [["new"] * 10]), run / PREDICTIONS[2])
+    pq.write_table(rows.set_column(rows.column_names.index("label"), "label", [["new"] * 10]), run / PREDICTIONS[2])
     found = bring(run, tmp_path / "here", partial=True)
     assert found.downloaded_bytes == (run / PREDICTIONS[2]).stat().st_size
     assert set(pq.read_table(tmp_path / "here" / PREDICTIONS[2])["label"].to_pylist()) == {"new"}

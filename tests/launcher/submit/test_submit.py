@@ -170,7 +170,8 @@ def test_a_profile_is_found_and_named(tench, tmp_path):
         (("--set", "auth.mode=token,workers.gpus=0"), "ERROR: workers.gpus is 0 and job.compute.gpus_per_replica is 1"),
         (("-f", "nowhere.yaml"), "nowhere.yaml: no such file"),
         (("--chart", "nowhere"), "nowhere"),
-        (("--run-id", "A/b"), "--run-id 'A/b' cannot name a Helm release"),
+        (("--run-id", "A/b"), "the run id 'A/b' names no folder below output.uri"),
+        (("--run-id", "A_b"), "--run-id 'A_b' cannot name a Helm release"),
     ],
 )
 def test_wrong_values_are_exit_2_in_the_charts_own_words(tench, arguments, words):

@@ -15,6 +15,7 @@ from rich.console import Console
 from tench_command import environment
 
 from job.errors import PreflightError, UsageError
+from job.plan.records import Plan
 from tench.launcher.cluster import kube as kube_module
 from tench.launcher.cluster.kube import Kube, Unreachable
 from tench.launcher.watch import watcher
@@ -114,6 +115,9 @@ def runs(tmp_path):
     """The output, as a folder of this machine."""
     folder = tmp_path / "runs" / "pets-3f2a9c1e"
     folder.mkdir(parents=True)
+    sizes = {"images": 400, "bytes": None, "shards": 1, "rows_per_file": 400, "parts": ()}
+    plan = Plan(run_id=folder.name, fingerprint="3f2a9c1e", spec={}, versions={}, created="2026-11-21", **sizes)
+    (folder / "plan.json").write_bytes(plan.to_bytes())
     return folder.parent
 
 
