@@ -20,7 +20,8 @@ def test_it_runs_as_nobody_s_root():
 
 
 def test_the_job_is_installed_and_the_launcher_is_not():
-    assert inside("python", "-m", "job").stderr == "tench: python -m job takes SPEC and perhaps RUN_ID (got [])\n"
+    said = inside("python", "-m", "job").stderr
+    assert said == "tench: python -m job takes SPEC and perhaps RUN_ID and --accept-changed-model (got [])\n"
     for absent in ("scripts", "kubernetes", "tench.launcher"):
         assert f"No module named '{absent}'" in inside("python", "-c", f"import {absent}").stderr
 
