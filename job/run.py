@@ -19,7 +19,7 @@ from job.engines.local import local_devices
 from job.errors import OutputError, StoreError, TenchError
 from job.models.class_names import names_by_id
 from job.models.identity import identify
-from job.models.load import load_recipe
+from job.models.load import read_recipe
 from job.models.resolve import ResolvedModel, resolve
 from job.plan.chunks import cut
 from job.plan.freeze import freeze
@@ -149,7 +149,7 @@ def choose_model(
     """
     planned = plan.model if plan and not accept_changed else None
     model = resolve(spec.model, planned)
-    recipe = load_recipe(model.spec)
+    recipe = read_recipe(model.spec)
     precision = engine.choose_precision(spec.model) if planned is None else lambda: planned.precision
     if engine.spans_nodes:
         model = model.stage_below(spec.output.uri)

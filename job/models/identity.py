@@ -9,13 +9,12 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import os
-import sys
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
 from job.errors import ModelError
+from job.models.model_files import search_working_folder
 from job.spec.spec import ModelSpec
 from job.spec.torchvision_names import WEIGHTS_SUFFIXES
 from job.stores.storage import Entry, is_bucket, open_folder, split_uri
@@ -56,18 +55,31 @@ def is_hub_id(name: str) -> bool:
 
 
 def base_of_adapter(folder: Path) -> str | None:
-    """The base model that a PEFT adapter's folder names; None where it holds none, or its base too."""
-    if not (folder / _ADAPTER).is_file() or any(folder.glob("model*.safetensors")):
+    """The base model that a PEFT adapter's folder names; None where it holds no adapter, or its base too."""
+    if not is_adapter(folder) or has_base(folder):
         return None
     try:
         return json.loads((folder / _ADAPTER).read_bytes()).get("base_model_name_or_path") or None
     except (ValueError, AttributeError):
-        return None  # who loads it says so better
+        return None  # who loads it says that there is none
+
+
+def is_adapter(folder: Path) -> bool:
+    return (folder / _ADAPTER).is_file()
+
+
+def has_base(folder: Path) -> bool:
+    """Whether an adapter's base model lies beside it."""
+    return (folder / "config.json").is_file() and any(folder.glob("model*.safetensors"))
 
 
 def file_patterns(spec: ModelSpec) -> tuple[str, ...]:
     """Names of the files of a model's folder that are read."""
     return CONFIGURATION if spec.weights == "none" else (*CONFIGURATION, *WEIGHTS)
+
+
+def is_read(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
 
 
 def digest_of(path: Path) -> str:
@@ -85,17 +97,14 @@ def _of_file(name: str, uri: str) -> Identities:
 
 
 def _of_folder(uri: str, patterns: Iterable[str]) -> Identities:
-    def is_read(name: str) -> bool:
-        return any(fnmatch(name, pattern) for pattern in patterns)
-
     if not is_bucket(uri):
         folder = Path(uri).expanduser()
-        paths = (path for path in sorted(folder.iterdir()) if is_read(path.name) and path.is_file())
+        paths = (path for path in sorted(folder.iterdir()) if is_read(path.name, patterns) and path.is_file())
         found = {path.name: digest_of(path) for path in paths}
         if (base := base_of_adapter(folder)) and not is_hub_id(base):
             found |= {f"{base}/{name}": value for name, value in _of_folder(base, patterns).items()}
         return found
-    return {entry.key: _of_object(entry) for entry in list_top(uri) if is_read(entry.key)}
+    return {entry.key: _of_object(entry) for entry in list_top(uri) if is_read(entry.key, patterns)}
 
 
 def list_top(uri: str) -> Iterator[Entry]:
@@ -112,8 +121,7 @@ def _of_object(entry: Entry) -> str:
 def _of_module(name: str) -> Identities:
     """Its package's version where it was installed, else the source of the module, or of the package it is in."""
     package = name.partition(".")[0]
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # as the model's own import does
+    search_working_folder()
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError) as error:

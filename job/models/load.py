@@ -18,19 +18,24 @@ if TYPE_CHECKING:
     from job.models.resolve import ResolvedModel
     from job.recipe import Recipe
 
-__all__ = ["describe_recipe", "load_predictor", "load_recipe", "load_resolved"]
+__all__ = ["describe_recipe", "load_predictor", "load_recipe", "load_resolved", "read_recipe"]
 
 _COMPILERS = ("g++", "gcc", "clang", "cc")  # torch.compile writes C++ for a CPU, and C to launch what a GPU runs
 
 
 def load_recipe(spec: ModelSpec) -> "Recipe":
     """How images become the model's input. Needs no GPU. Raises ModelError, also where `compile` cannot work."""
+    check_model_files(spec)
+    return read_recipe(spec)
+
+
+def read_recipe(spec: ModelSpec) -> "Recipe":
+    """As `load_recipe`, where the model's files have been looked for: in buckets, that is a request each."""
     if spec.compile and not any(shutil.which(compiler) for compiler in _COMPILERS):
         raise ModelError(
             f"model.compile is true and none of {', '.join(_COMPILERS)} is installed here; set it to false, or install "
             "a C++ compiler and Python's headers (in an image: g++ and python3-dev)"
         )
-    check_model_files(spec)
     if spec.kind == "torchvision":
         from job.models.torchvision import load_recipe as load
     elif spec.kind == "transformers":

@@ -19,6 +19,7 @@ from job.models.identity import (
     identify,
     is_hub_id,
     is_on_hub,
+    is_read,
 )
 from job.models.model_files import check_model_files
 from job.models.staging import stage
@@ -47,7 +48,7 @@ class ResolvedModel:
 
     def chosen(self, recipe: Recipe, precision: str | None) -> "ResolvedModel":
         """With what was chosen for it, which every replica keeps to."""
-        update = {"recipe": described(recipe), "precision": precision}
+        update = {"recipe": _changed_fields(recipe), "precision": precision}
         spec = self.spec.model_copy(update={"precision": precision}) if precision else self.spec
         return dataclasses.replace(self, spec=spec, frozen=self.frozen.model_copy(update=update))
 
@@ -65,7 +66,7 @@ class ResolvedModel:
 
     def _read_in(self, folder: Path) -> list[Path]:
         patterns = file_patterns(self.spec)
-        return [path for path in sorted(folder.iterdir()) if any(path.match(pattern) for pattern in patterns)]
+        return [path for path in sorted(folder.iterdir()) if is_read(path.name, patterns)]
 
 
 def resolve(spec: ModelSpec, planned: FrozenModel | None) -> ResolvedModel:
@@ -115,7 +116,7 @@ def _tell_what_is_new(spec: ModelSpec, commit: str) -> None:
         log.warning(words, spec.name, spec.revision or "main", newest, commit)
 
 
-def described(recipe: Recipe) -> dict[str, str]:
+def _changed_fields(recipe: Recipe) -> dict[str, str]:
     """A recipe's fields that are not as by default, as text."""
     values = {field.name: (getattr(recipe, field.name), field.default) for field in dataclasses.fields(recipe)}
     return {name: str(value) for name, (value, default) in values.items() if value != default}

@@ -20,6 +20,7 @@ from job.models.device import Placement
 from job.models.predictor import Predictor
 from job.models.torchvision_recipe import default_enum, enum_of, load_recipe, recipe_of_spec
 from job.models.weights import fetch, node_lock
+from job.spec.class_list import BACKGROUND
 from job.spec.spec import ModelSpec
 
 __all__ = ["load_predictor", "load_recipe"]
@@ -27,7 +28,6 @@ __all__ = ["load_predictor", "load_recipe"]
 _RANDOM_SEED = 0
 # These two carry training-only heads, which torchvision's own weights lack, and would spend seconds on their own init.
 _AUXILIARY = {"googlenet": "aux1.", "inception_v3": "AuxLogits."}
-_BACKGROUND = "__background__"
 
 Network = torch.nn.Module
 
@@ -135,7 +135,7 @@ def _labels(spec: ModelSpec, own: list[str]) -> list[str]:
         return own
     names = read_labels(spec.labels)
     if spec.task == "detect" and len(names) == len(own) - 1:
-        names = [_BACKGROUND, *names]  # detectors count it, people's lists of names do not
+        names = [BACKGROUND, *names]  # detectors count it, people's lists of names do not
     check_labels(names, len(own), f"{spec.name} with {spec.weights}", spec.labels)
     return names
 

@@ -1,6 +1,5 @@
 """PEFT adapters: what was trained beside a base model, merged into it, so that one plain network is run."""
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,22 +9,25 @@ from typing import Any
 import safetensors
 
 from job.errors import ModelError
+from job.models.identity import base_of_adapter, has_base, is_adapter
 from job.models.transformers_types import check_installed
 
-_CONFIG, _TENSORS = "adapter_config.json", "adapter_model.safetensors"
+_TENSORS = "adapter_model.safetensors"
 
 
 def base_of(folder: Path, name: str) -> str | None:
     """The base model's id or folder; None where `folder` holds no adapter. Raises ModelError where peft is missing."""
-    if not (folder / _CONFIG).is_file():
+    if not is_adapter(folder):
         return None
     check_installed("peft", f"{name} is a PEFT adapter")
-    if (folder / "config.json").is_file() and any(folder.glob("model*.safetensors")):
+    if has_base(folder):
         return str(folder)
-    base = json.loads((folder / _CONFIG).read_bytes()).get("base_model_name_or_path")
+    base = base_of_adapter(folder)
     if not base:
-        raise ModelError(f"{name}: its {_CONFIG} names no base model; merge it with merge_and_unload() and save that")
-    return str(base)
+        raise ModelError(
+            f"{name}: its adapter_config.json names no base model; merge it with merge_and_unload() and save that"
+        )
+    return base
 
 
 def trained_lengths(folder: Path, name: str) -> dict[str, int]:

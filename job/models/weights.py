@@ -9,13 +9,12 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 
 from filelock import FileLock
 
 from job.errors import ModelError
-from job.models.identity import list_top
+from job.models.identity import is_read, list_top
 from job.settings import CACHE
 from job.stores.storage import Entry, Folder, is_bucket, open_folder, split_uri
 
@@ -40,7 +39,7 @@ def fetch(uri: str) -> Path:
 def fetch_folder(uri: str, patterns: Iterable[str]) -> Path:
     """A local folder with the files of a bucket's folder that match; nothing below it. Raises as `fetch` does."""
     folder = open_folder(uri)
-    entries = [entry for entry in list_top(uri) if any(fnmatch(entry.key, pattern) for pattern in patterns)]
+    entries = [entry for entry in list_top(uri) if is_read(entry.key, patterns)]
     if not entries:
         raise ModelError(f"model.name: there is no {' or '.join(patterns)} at {uri}")
     local = cache_folder()

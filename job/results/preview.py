@@ -83,7 +83,7 @@ def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Prev
 
 
 def _names(spec: ModelSpec) -> Mapping[str, str]:
-    """None where they cannot be read: that is said elsewhere, and the source is listed all the same."""
+    """Nothing where they cannot be read: that is said elsewhere, and the source is listed all the same."""
     try:
         return names_by_id(spec)
     except (ModelError, StoreError):

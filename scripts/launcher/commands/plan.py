@@ -38,18 +38,22 @@ def run(spec_path: str, run_id: str | None, as_json: bool, force: bool) -> None:
 
 def _preview(spec: JobSpec, run_id: str | None, problems: list[PreflightError]) -> Preview | None:
     """None where the source cannot be listed or the output not be read; what is wrong is added to the problems."""
-    for with_model in (True, False) if not any(isinstance(each, ModelError) for each in problems) else (False,):
+    if not any(isinstance(each, ModelError) for each in problems):
         try:
-            return preview(spec, run_id, with_model)
+            return _listed(spec, run_id, problems, with_model=True)
         except ModelError as error:  # before the source is listed
-            if str(error) not in map(str, problems):
-                problems.append(error)
-        except OutputError:
-            return None  # it is among the problems
-        except SourceError as error:
             problems.append(error)
-            return None
-    return None
+    return _listed(spec, run_id, problems, with_model=False)
+
+
+def _listed(spec: JobSpec, run_id: str | None, problems: list[PreflightError], with_model: bool) -> Preview | None:
+    try:
+        return preview(spec, run_id, with_model)
+    except OutputError:
+        return None  # it is among the problems
+    except SourceError as error:
+        problems.append(error)
+        return None
 
 
 def _show(found: Preview, as_json: bool) -> None:
