@@ -1,0 +1,156 @@
+"""The spec's `source`: where images and their expected labels come from, a section for each kind."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+
+from job.spec.columns import RESERVED
+from job.spec.section import DefaultCountsAs, SpecModel
+from job.spec.values import Count, Uri
+
+# What every kind of source has.
+SourceUri = Annotated[
+    Uri,
+    Field(
+        description="Where the images are: `s3://`, `gs://`, `az://` or a path; a relative path starts from the "
+        "working directory; `s3://anonymous@…` signs nothing"
+    ),
+]
+LabelNames = Annotated[
+    Uri | None,
+    Field(
+        description="URI or path of a JSON object or list that maps the expected label to a class name; a relative "
+        "path starts from the working directory"
+    ),
+]
+Limit = Annotated[Count | None, Field(description="Take only the first so many images")]
+OrientationWish = Annotated[
+    Literal["auto", "apply", "keep"],
+    Field(
+        description="Images stored turned (EXIF): `apply` turns them upright, `keep` leaves them as stored; `auto` is "
+        "what the model's plain pipeline does: `apply` for transformers, `keep` for torchvision, but that Pillow turns "
+        "TIFF; a python model's recipe says it"
+    ),
+    DefaultCountsAs(),
+]
+Depth = Annotated[
+    Literal["clip", "scale"],
+    Field(
+        description="Grey of 16 or 32 bits, and floats: `clip` cuts values off at 255 as Pillow does, so that most are "
+        "white and floats of 0 to 1 black; `scale` makes them 8 bits"
+    ),
+    DefaultCountsAs(),
+]
+_KIND = "How the images are kept: `files`, `parquet` or `webdataset`"
+
+
+_FIRST_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGE_SUFFIXES = (*_FIRST_SUFFIXES, ".avif", ".jp2", ".j2k", ".jpx", ".heic", ".heif", ".jxl")
+
+
+class FilesSource(SpecModel):
+    """A folder or a bucket prefix of image files, nested as deep as it likes."""
+
+    kind: Literal["files"] = Field(default="files", description=_KIND)
+    uri: SourceUri
+    suffixes: Annotated[tuple[str, ...], DefaultCountsAs([*_FIRST_SUFFIXES])] = Field(
+        default=IMAGE_SUFFIXES,
+        min_length=1,
+        description="File names to take, by their ending; case is ignored",
+    )
+    label_from: Literal["none", "directory"] = Field(
+        default="none", description="The expected label: `directory` takes the name of the folder the file is in"
+    )
+    label_names: LabelNames = None
+    orientation: OrientationWish = "auto"
+    depth: Depth = "clip"
+    limit: Limit = None
+
+    @field_validator("suffixes")
+    @classmethod
+    def suffixes_begin_with_a_dot(cls, suffixes: tuple[str, ...]) -> tuple[str, ...]:
+        for suffix in suffixes:
+            if not suffix.startswith(".") or "/" in suffix:
+                raise ValueError(f"a suffix is a dot and letters, such as .jpg; {suffix!r} is not")
+        return suffixes
+
+
+class ParquetSource(SpecModel):
+    """Rows of Parquet that hold encoded images, or their URIs."""
+
+    kind: Literal["parquet"] = Field(description=_KIND)
+    uri: SourceUri
+    label_from: str = Field(default="none", min_length=1, description="The expected label: a column's name")
+    label_names: LabelNames = None
+    image_column: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The column of encoded bytes, or of Hugging Face's `{bytes, path}`; `image` where none is named",
+    )
+    uri_column: str | None = Field(
+        default=None, min_length=1, description="The column of image URIs, instead of `image_column`"
+    )
+    keep: tuple[str, ...] = Field(default=(), description="Columns carried to the output unchanged")
+    orientation: OrientationWish = "auto"
+    depth: Depth = "clip"
+    limit: Limit = None
+
+    @field_validator("uri_column")
+    @classmethod
+    def image_column_xor_uri_column(cls, uri_column: str | None, info: ValidationInfo) -> str | None:
+        if uri_column is not None and info.data.get("image_column") is not None:
+            raise ValueError("exclusive with image_column; give one of the two")
+        return uri_column
+
+    @field_validator("keep")
+    @classmethod
+    def kept_columns_are_free_and_unique(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
+        for column in keep:
+            if column in RESERVED:
+                raise ValueError(f"{column!r} is a column that Tench writes; rename it in the source")
+        if len(set(keep)) < len(keep):
+            raise ValueError("names a column twice")
+        return keep
+
+
+class WebdatasetSource(SpecModel):
+    """Tar shards whose members are grouped by their name up to the first dot."""
+
+    kind: Literal["webdataset"] = Field(description=_KIND)
+    uri: SourceUri
+    label_from: str = Field(
+        default="none",
+        min_length=1,
+        description="The expected label: a member's suffix, such as `.cls`, or `.json:KEY` for a key in it",
+    )
+    label_names: LabelNames = None
+    orientation: OrientationWish = "auto"
+    depth: Depth = "clip"
+    limit: Limit = None
+
+    @field_validator("label_from")
+    @classmethod
+    def label_from_is_a_suffix(cls, label_from: str) -> str:
+        if label_from != "none" and not label_from.startswith("."):
+            raise ValueError("a member's suffix begins with a dot, such as .cls")
+        return label_from
+
+
+SOURCES: Mapping[str, type[SpecModel]] = {
+    "files": FilesSource,
+    "parquet": ParquetSource,
+    "webdataset": WebdatasetSource,
+}
+
+
+def _source_kind(value: Any) -> Any:
+    return value.get("kind", "files") if isinstance(value, dict) else getattr(value, "kind", "files")
+
+
+SourceSpec = Annotated[
+    Annotated[FilesSource, Tag("files")]
+    | Annotated[ParquetSource, Tag("parquet")]
+    | Annotated[WebdatasetSource, Tag("webdataset")],
+    Discriminator(_source_kind),
+]
