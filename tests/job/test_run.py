@@ -165,7 +165,7 @@ def test_an_empty_source_writes_nothing(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES_SLOW)
 def test_a_model_that_cannot_be_made_ends_the_run_with_its_own_words(folder, engine):
     with pytest.raises(ModelError, match="paint_it_black"):
         run_here(make_spec(folder, model={"kind": "python", "name": "colours:paint_it_black"}), engine)

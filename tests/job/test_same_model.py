@@ -13,6 +13,7 @@ import pytest
 import safetensors.numpy
 import yaml
 from colours import write_images
+from forked_command import call_tench
 from parity import WEIGHTS
 from run_specs import make_spec, read_predictions, run_here
 from stub_hub import REPOSITORY, StubHub
@@ -210,16 +211,12 @@ def hub():
     hub.stop()
 
 
-def call(folder, hub, *arguments, **environment_more):
-    more = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(folder / "hf"), **environment_more}
-    return subprocess.run(
-        [*COMMAND, "run", "job.yaml", *arguments],
-        cwd=folder,
-        env=environment(**more),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def call(folder, hub, engine="local"):
+    env = environment(HF_ENDPOINT=hub.endpoint, HF_HOME=str(folder / "hf"))
+    arguments = ("run", "job.yaml", "--engine", engine)
+    if engine == "local":
+        return call_tench(*arguments, cwd=folder, env=env)
+    return subprocess.run([*COMMAND, *arguments], cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
 def write_hub_spec(folder, **model):
@@ -265,14 +262,14 @@ def test_a_revision_is_loaded_and_one_that_is_not_there_is_named(folder, hub):
 @pytest.mark.slow
 def test_the_hub_is_asked_by_the_driver_alone(folder, hub):
     write_hub_spec(folder)
-    done = call(folder, hub, "--engine", "ray")
+    done = call(folder, hub, "ray")
     assert done.returncode == 0, done.stderr
     asked = {path: count for path, count in hub.requests.items() if not path.startswith("HEAD")}
     assert max(asked.values()) == 1, asked
     assert asked[f"GET /api/models/{REPOSITORY}/revision/main"] == 1
     hub.closed = True  # a second run of the same commit, its files here: 429 stops nothing
     write_hub_spec(folder, revision=hub.main, top_k=1)
-    done = call(folder, hub, "--engine", "ray")
+    done = call(folder, hub, "ray")
     assert done.returncode == 0, done.stderr
 
 

@@ -9,6 +9,7 @@ import sys
 import pytest
 import typer
 import yaml
+from forked_command import call_tench
 from PIL import Image
 from tench_command import COMMAND, environment
 
@@ -16,8 +17,7 @@ from tench.launcher.cli import app
 
 
 def tench(*arguments, cwd, stdin=None):
-    command = [*COMMAND, *arguments]
-    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, check=False)
+    return call_tench(*arguments, cwd=cwd, stdin=stdin)
 
 
 def modules_after(*arguments, cwd):

@@ -21,8 +21,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 # Its input is within 1 of 255 of ours, and a random network's choice of queries is overturned by less.
 RESIZES_FLOATS = ("rf_detr",)
+# Those that `make test` runs: an image processor, a preparation or an output apiece; the others are as one of them.
+OFTEN = ("vit", "convnext", "efficientnet", "swin", "pp_lcnet", "detr", "rt_detr", "yolos")
 RUN = [
-    (task, kind)
+    pytest.param(task, kind, marks=() if kind in OFTEN else pytest.mark.slow)
     for task in ("classify", "detect")
     for kind in model_types(task)
     if kind not in refused_types() and kind != "timm_wrapper"  # test_timm.py

@@ -97,6 +97,7 @@ def scores_of(predictor):
     return predictor.predict(pixels.reshape(1, *predictor.recipe.size, 3))
 
 
+@pytest.mark.slow
 def test_nodes_without_the_hub_load_what_the_driver_has_staged(hub, tmp_path, monkeypatch):
     spec = make_model_spec(kind="transformers", name=REPOSITORY)
     model = resolve(spec, None).stage_below(str(tmp_path / "runs"))

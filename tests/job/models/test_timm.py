@@ -81,6 +81,7 @@ def configurations():
     return list(found.values())
 
 
+@pytest.mark.slow
 def test_every_way_in_which_timms_classifiers_prepare_images_becomes_a_recipe():
     from transformers import TimmWrapperImageProcessor
 

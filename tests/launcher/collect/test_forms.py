@@ -3,7 +3,6 @@
 import base64
 import csv
 import json
-import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
@@ -12,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from colours import LABELS, make_image, write_images
+from forked_command import call_tench
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from run_specs import files_below, make_spec, read_predictions, run_here
-from tench_command import COMMAND
 
 from job.errors import UsageError
 from job.plan.records import CommittedFile
@@ -310,7 +309,6 @@ def test_where_says_what_it_needs(result, tmp_path, monkeypatch):
 )
 def test_the_forms_as_they_are_called_for(result, tmp_path, arguments, files):
     arguments = [str(Path(result.uri)) if argument == "RUN" else argument for argument in arguments]
-    command = [*COMMAND, "collect", "--to", "here"]
-    done = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = call_tench("collect", "--to", "here", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"{tmp_path}/here\n"), done.stderr
     assert written(tmp_path / "here") == files

@@ -2,13 +2,13 @@
 
 import datetime
 import json
-import subprocess
 
 import pytest
 import yaml
+from forked_command import call_tench
 from kube_server import KubeServer
 from launcher.fake_cluster import SPEC, cluster, items, needs_helm, release
-from tench_command import COMMAND, environment
+from tench_command import environment
 
 from job.errors import UsageError
 from job.plan.plan import run_paths
@@ -32,10 +32,7 @@ def tench(tmp_path, monkeypatch):
     monkeypatch.setenv("TENCH_RETRY_DEADLINE_S", "1")
 
     def call(*arguments, **more):
-        env = environment(**more)
-        return subprocess.run(
-            [*COMMAND, *arguments], cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
+        return call_tench(*arguments, cwd=tmp_path, env=environment(**more))
 
     return call
 

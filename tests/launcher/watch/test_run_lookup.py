@@ -1,17 +1,17 @@
 """A run by name beside a folder of that name, which is what `tench collect RUN` leaves: the cluster is asked first."""
 
 import json
-import subprocess
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from colours import write_images
+from forked_command import call_tench
 from kube_server import KubeServer
 from launcher.fake_cluster import rayjob
 from rich.console import Console
 from run_specs import make_spec, run_here
-from tench_command import COMMAND, environment
+from tench_command import environment
 
 from tench.launcher.collect.collection import collect
 from tench.launcher.collect.form import Form
@@ -60,7 +60,7 @@ def knows_the_run(cluster, run):
 
 def tench(*arguments, cwd, kubeconfig):
     env = environment(KUBECONFIG=str(kubeconfig))
-    return subprocess.run([*COMMAND, *arguments], cwd=cwd, env=env, capture_output=True, text=True)
+    return call_tench(*arguments, cwd=cwd, env=env)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -154,8 +154,7 @@ def test_a_bucket_without_credentials_is_exit_3_whatever_is_asked_of_it(command,
     away = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
     env = environment(KUBECONFIG=str(tmp_path / "none"), AWS_EC2_METADATA_DISABLED="true", **away)
     env = {name: value for name, value in env.items() if not name.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_PROF"))}
-    call = [*COMMAND, command, "s3://bucket/runs/mine"]
-    done = subprocess.run(call, cwd=tmp_path, env=env, capture_output=True, text=True)
+    done = call_tench(command, "s3://bucket/runs/mine", cwd=tmp_path, env=env)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("tench: s3://bucket: there are no AWS credentials here; set AWS_PROFILE or ")
     assert "WARNING" not in done.stderr

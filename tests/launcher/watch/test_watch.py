@@ -9,6 +9,7 @@ from io import StringIO
 from threading import Timer
 
 import pytest
+from forked_command import start_tench
 from kube_server import KubeServer
 from launcher.fake_cluster import ago, rayjob
 from rich.console import Console
@@ -29,11 +30,6 @@ from tench.launcher.watch.screen import Screen, list_table, picture
 from tench.launcher.watch.snapshot import Snapshots
 from tench.launcher.watch.status import Phase, Reason, progress_words
 
-# The command that looks more often.
-HURRIED = [
-    *(sys.executable, "-c"),
-    "from tench.launcher import cli; from tench.launcher.watch import watcher; watcher.POLL_S = 0.1; cli.main()",
-]
 RAYJOBS = "/apis/ray.io/v1/namespaces/vision/rayjobs"
 PODS = "/api/v1/namespaces/vision/pods"
 EVENTS = "/api/v1/namespaces/vision/events"
@@ -134,9 +130,8 @@ def write_success(runs):
 
 
 def tench(server, *arguments):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     env = environment(KUBECONFIG=str(server.kubeconfig), COLUMNS="300")
-    return subprocess.Popen([*HURRIED, *arguments], env=env, **pipes)
+    return start_tench(*arguments, env=env, constants={"tench.launcher.watch.watcher:POLL_S": 0.1})
 
 
 def called(server, *arguments):
