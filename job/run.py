@@ -30,6 +30,7 @@ from job.plan.records import FrozenModel, Metrics, Origin, Plan, Success, load_s
 from job.recipe import Recipe
 from job.report.publish import Attempt, publish_report
 from job.report.report import Report
+from job.results.left_out_text import left_out_sentence
 from job.results.metrics_text import metrics_lines
 from job.results.output_folder import check_output, open_output
 from job.results.progress import ProgressReporter
@@ -82,7 +83,9 @@ class Result:
     def summary(self) -> list[str]:
         """What a person wants to read of it, a line each."""
         counts = f"{self.rows:,} images, {self.failed:,} failed, in {self.success.seconds:,} s"
-        return [counts, *metrics_lines(self.metrics), f"report: {self.report}"]
+        left_out = left_out_sentence(self.success.left_out)
+        lines = [f"left out of the source: {left_out}"] if left_out else []
+        return [counts, *lines, *metrics_lines(self.metrics), f"report: {self.report}"]
 
 
 def check_devices(compute: ComputeSpec) -> None:
@@ -165,9 +168,13 @@ def origin_of_attempt(plan: Plan, model: ResolvedModel, accept_changed: bool) ->
 
 def make_plan(spec: JobSpec, paths: RunPaths, folder: Folder, model: Callable[[], FrozenModel]) -> Plan:
     """Lists the source and freezes it. Raises OutputError where that cannot be written: nothing was started then."""
-    listing = open_source(spec.source, Limits.of(spec.errors)).list(names_by_id(spec.model))
+    source = open_source(spec.source, Limits.of(spec.errors))
+    listing = source.list(names_by_id(spec.model))
     try:
-        return freeze(spec, paths, folder, listing, model)
+        plan = freeze(spec, paths, folder, listing, model, lambda: source.left_out)
+        if plan.left_out:
+            log.warning("left out of the source: %s", left_out_sentence(plan.left_out))
+        return plan
     except StoreError as error:
         raise OutputError(f"output.uri: {error}") from error
 

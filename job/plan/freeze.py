@@ -7,7 +7,7 @@ died, or by one that lost a race, can never be taken for this plan's.
 import datetime
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from job.errors import StoreError
 from job.plan.paths import RunPaths
 from job.plan.plan import check_unchanged, fingerprint, versions
-from job.plan.records import FrozenModel, Part, Plan, load_plan
+from job.plan.records import FrozenModel, LeftOut, Part, Plan, load_plan
 from job.settings import IMAGE
 from job.spec.columns import PLACE
 from job.spec.spec import JobSpec
@@ -35,10 +35,11 @@ def freeze(
     folder: Folder,
     listing: Iterator[pa.Table],
     model: Callable[[], FrozenModel | None] = lambda: None,
+    left_out: Callable[[], Sequence[LeftOut]] = tuple,
 ) -> Plan:
     """Writes the manifest and then `plan.json`, create-only. Where another planner was first, its plan is the one.
 
-    `model` is asked once the source is listed: it may have to wait for a replica's node.
+    `model` and `left_out` are asked once the source is listed; a model may have to wait for a replica's node.
     """
     images = 0
     sizes: int | None = 0
@@ -63,6 +64,7 @@ def freeze(
         versions=versions(),
         model=model(),
         image=IMAGE.value(),
+        left_out=tuple(left_out()),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
     return _commit(plan, folder, spec)

@@ -92,6 +92,14 @@ class Part(Record):
     sha256: str
 
 
+class LeftOut(Record):
+    """Things of one kind that a source holds and a plan leaves out; `kind` is a plural."""
+
+    kind: str
+    count: int
+    example: str | None = None  # the URI or key of the first
+
+
 class Plan(Record):
     """`plan.json`: what a run is, frozen, so that every later attempt means the same images."""
 
@@ -107,6 +115,7 @@ class Plan(Record):
     created: str  # ISO 8601
     model: FrozenModel | None = None  # None in what older versions wrote
     image: str | None = None
+    left_out: tuple[LeftOut, ...] = ()  # what the source holds beside the images, the most first
 
     @property
     def reads_as_pillow(self) -> bool:
@@ -208,6 +217,7 @@ class Success(Record):
     finished: str  # ISO 8601
     versions: dict[str, str] = {}
     origins: tuple[OriginGroup, ...] = ()  # the most rows first
+    left_out: tuple[LeftOut, ...] = ()  # as in the plan
 
 
 def load_plan(folder: Folder) -> Plan | None:

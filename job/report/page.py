@@ -13,11 +13,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from job.plan.records import ClassAccuracy, Metrics
+from job.plan.records import ClassAccuracy, LeftOut, Metrics
 from job.report.gallery import class_colours, to_item
 from job.report.histogram import ScoreHistogram
 from job.report.sampled_rows import SampledRow
 from job.results.image_notes import notes_in_words
+from job.results.left_out_text import left_out_lines
 from job.terminal import wording
 
 OPEN_BARS = 30  # classes shown at once; the rest is folded
@@ -60,6 +61,7 @@ class RunFigures:
     metrics: Metrics
     problem: str | None = None  # why the run counts as failed; None for one that is complete
     spec: str | None = None  # the spec as text
+    left_out: Sequence[LeftOut] = ()  # what the source holds beside the images
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def render_page(
             failed=failed,
             meanings=ERROR_MEANINGS,
             notes=list(notes_in_words(metrics.image_notes or {})),
+            left_out=left_out_lines(figures.left_out),
             open_bars=OPEN_BARS,
             is_detection=is_detection,
         )

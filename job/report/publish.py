@@ -70,6 +70,7 @@ def publish_report(report: Report, spec: JobSpec, manifest: Manifest, summary: R
         metrics=summary.evaluation.metrics() or Metrics(rows=0, failed_by_kind={}),
         problem=None if problem is None else str(problem),
         spec=json.dumps(spec.model_dump(mode="json"), indent=1, ensure_ascii=False),
+        left_out=summary.plan.left_out,
     )
     try:
         page = report.render(figures, thumbnails(spec, manifest, report.sampled()))

@@ -12,7 +12,7 @@ from job.errors import ModelError, StoreError
 from job.models.class_names import names_by_id
 from job.plan.freeze import add_sizes
 from job.plan.plan import check_unchanged, run_paths
-from job.plan.records import Plan, load_success
+from job.plan.records import LeftOut, Plan, load_success
 from job.results.output_folder import open_output
 from job.results.run_listing import committed_shards
 from job.sources.open_source import open_source
@@ -44,6 +44,8 @@ class Preview(BaseModel):
     skipped_shards: int
     skipped_images: int
     recipe: str | None  # null where the model was not looked at
+    left_out: list[LeftOut] = []
+    """What the source holds beside the images, the most first."""
     problems: list[str] = []
     """What a run on this machine would refuse, a sentence each."""
 
@@ -61,7 +63,8 @@ def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Prev
         committed = committed_shards(folder, paths, plan)
     recipe = _recipe(spec.model) if with_model else None
     names = names_by_id(spec.model) if with_model else _names(spec.model)
-    listing = Listing(open_source(spec.source, Limits.of(spec.errors)).list(names))
+    source = open_source(spec.source, Limits.of(spec.errors))
+    listing = Listing(source.list(names))
     return Preview(
         run_id=paths.run_id,
         run_uri=folder.uri,
@@ -79,6 +82,7 @@ def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Prev
         skipped_shards=len(committed),
         skipped_images=sum(file.rows for file in committed.values()),
         recipe=recipe,
+        left_out=list(source.left_out),
     )
 
 

@@ -105,6 +105,7 @@ class RunSummary:
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             versions=versions(),
             origins=self._origins.groups(),
+            left_out=self.plan.left_out,
         )
         try:
             self.folder.create(RunPaths.success, success.to_bytes())

@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 from job.errors import SourceError
 from job.sources.kinds import count_kinds, kind_hint, kind_of, uri_hint
+from job.sources.left_out import LeftOutCounts, by_suffix
 from job.stores.storage import Entry, Folder, open_folder, split_uri
 
+HIDDEN_NAMES = "names that begin with _ or ."
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _WILDCARD = re.compile(r"[*?]")
 _GLOB = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
@@ -29,7 +33,7 @@ class ContainerFile:
         return f"{self.folder.uri.removesuffix('/')}/{self.key}"
 
 
-def find_containers(uri: str, suffixes: tuple[str, ...]) -> list[ContainerFile]:
+def find_containers(uri: str, suffixes: tuple[str, ...], left_out: LeftOutCounts) -> list[ContainerFile]:
     """The files that `uri` means, in the order of their keys (of the numbers, for a range).
 
     A folder means every file below it with one of the suffixes. `*` and `?` match within a name, `**` any folders.
@@ -40,9 +44,9 @@ def find_containers(uri: str, suffixes: tuple[str, ...]) -> list[ContainerFile]:
     if _RANGE.search(uri):
         return [_named(name, kind) for name in _numbered(uri)]
     if _WILDCARD.search(uri):
-        return _matching(uri, kind)
+        return _matching(uri, kind, left_out)
     folder = open_folder(uri)
-    found = _select(folder, "", re.compile(rf"(?s).*(?:{'|'.join(map(re.escape, suffixes))})", re.IGNORECASE))
+    found = _select(folder, "", re.compile(rf"(?s).*(?:{'|'.join(map(re.escape, suffixes))})", re.IGNORECASE), left_out)
     if not found.files and not found.others:
         return [_named(uri, kind)]
     if not found.files:
@@ -81,12 +85,12 @@ def _numbered(uri: str) -> Iterator[str]:
         yield from _numbered(f"{uri[: numbers.start()]}{number:0{len(first)}d}{uri[numbers.end() :]}")
 
 
-def _matching(uri: str, kind: str) -> list[ContainerFile]:
+def _matching(uri: str, kind: str, left_out: LeftOutCounts) -> list[ContainerFile]:
     literal = uri[: _WILDCARD.search(uri).start()]  # type: ignore[union-attr]
     root = literal[: literal.rfind("/") + 1] or "."
     tokens = re.split(r"(\*\*/|\*\*|\*|\?)", uri[len(literal[: literal.rfind("/") + 1]) :])
     pattern = re.compile("(?s)" + "".join(_GLOB.get(token, re.escape(token)) for token in tokens))
-    found = _select(open_folder(root), literal.removeprefix(root) if root != "." else literal, pattern)
+    found = _select(open_folder(root), literal.removeprefix(root) if root != "." else literal, pattern, left_out)
     if not found.files:
         others = f"{found.others:,} others are below {os.path.dirname(literal) or '.'}"
         hint = uri_hint(kind, uri) or kind_hint(found.kinds)
@@ -110,17 +114,23 @@ class _Selection:
     kinds: Counter[str] = field(default_factory=Counter)
 
 
-def _select(folder: Folder, prefix: str, pattern: re.Pattern[str]) -> _Selection:
+def _select(folder: Folder, prefix: str, pattern: re.Pattern[str], left_out: LeftOutCounts) -> _Selection:
     found = _Selection()
     for listing in folder.list(prefix):
-        others = []
+        others: list[str] = []
+        passed_over: list[str] = []
         for row in listing.to_pylist():
             entry = Entry(**row)
             hidden = any(part.startswith(("_", ".")) for part in entry.key.split("/"))
             if hidden or entry.size is None or pattern.fullmatch(entry.key) is None:
                 others.append(entry.key)
+                if hidden:
+                    left_out.add(HIDDEN_NAMES, example=entry.key)
+                else:
+                    passed_over.append(entry.key)
             else:
                 found.files.append(ContainerFile(folder, entry.key, entry.size, entry.etag))
+        left_out.add_all(by_suffix(pa.chunked_array([passed_over], pa.string())))
         found.others += len(others)
         found.kinds += count_kinds(others)
     return found

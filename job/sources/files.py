@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from job.errors import SourceError
 from job.sources.kinds import count_kinds, kind_hint, kind_of, packed_hint, uri_hint
+from job.sources.left_out import LeftOutCounts, by_suffix
 from job.sources.object_images import read_objects
 from job.sources.source import ROW_FIELDS, Handle
 from job.spec.limits import Limits
@@ -27,12 +28,14 @@ class FilesReader:
         self._spec = spec
         self._limits = limits
 
-    def rows(self) -> Iterator[pa.Table]:
+    def rows(self, left_out: LeftOutCounts) -> Iterator[pa.Table]:
         folder = open_folder(self._spec.uri)
         images = others = 0
         kinds: Counter[str] = Counter()
         for listing in folder.list():
-            files = listing.filter(self._is_image(listing["key"]))
+            is_image = self._is_image(listing["key"])
+            files = listing.filter(is_image)
+            left_out.add_all(by_suffix(listing.filter(pc.invert(is_image))["key"]))
             images += files.num_rows
             others += listing.num_rows - files.num_rows
             if files.num_rows:

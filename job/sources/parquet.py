@@ -11,6 +11,7 @@ from job.errors import SourceError
 from job.sources.container_files import ContainerFile, find_containers
 from job.sources.kinds import PARQUET
 from job.sources.label_names import by_index, rename
+from job.sources.left_out import LeftOutCounts
 from job.sources.object_images import read_objects
 from job.sources.parquet_images import open_parquet, read_images
 from job.sources.relative_uris import resolve
@@ -29,8 +30,8 @@ class ParquetReader:
         self._image_column = None if spec.uri_column else spec.image_column or "image"
         self._label_column = None if spec.label_from == "none" else spec.label_from
 
-    def rows(self) -> Iterator[pa.Table]:
-        files = find_containers(self._spec.uri, PARQUET)
+    def rows(self, left_out: LeftOutCounts) -> Iterator[pa.Table]:
+        files = find_containers(self._spec.uri, PARQUET, left_out)
         layout: pa.Schema | None = None
         rows = 0
         for file in files:

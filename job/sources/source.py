@@ -3,14 +3,16 @@
 `Source` adds what all kinds share: class names for labels, the limit, and one class of error for whatever is wrong.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
 import pyarrow as pa
 
 from job.errors import SourceError, StoreError
+from job.plan.records import LeftOut
 from job.sources.label_names import load_names, rename
+from job.sources.left_out import LeftOutCounts
 from job.spec.columns import LISTED, OFFSET
 from job.spec.spec import SourceSpec
 
@@ -26,8 +28,8 @@ OFFSET_FIELD = pa.field(OFFSET, pa.int64())
 class Reader(Protocol):
     """One kind of source."""
 
-    def rows(self) -> Iterator[pa.Table]:
-        """As `Source.list`, with labels as they stand in the source and no limit.
+    def rows(self, left_out: LeftOutCounts) -> Iterator[pa.Table]:
+        """As `Source.list`, with labels as they stand in the source and no limit; counts what is no row of it.
 
         Raises SourceError where there is no row. A URI comes as often as the source names it.
         """
@@ -42,6 +44,12 @@ class Source:
     def __init__(self, spec: SourceSpec, reader: Reader) -> None:
         self._spec = spec
         self._reader = reader
+        self._left_out = LeftOutCounts()
+
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        """What the last listing passed over, the most first; of one that ended at the limit, what came before."""
+        return self._left_out.records()
 
     def list(self, names_by_id: Mapping[str, str] = MappingProxyType({})) -> Iterator[pa.Table]:
         """Every image once, in the same order each time, streamed in tables of at most 10,000 rows.
@@ -53,9 +61,10 @@ class Source:
         Raises SourceError where there are none, or where they are not what the spec says.
         """
         left = self._spec.limit
+        self._left_out = LeftOutCounts()
         try:
             names = load_names(self._spec.label_names) if self._spec.label_names else names_by_id
-            for table in self._reader.rows():
+            for table in self._reader.rows(self._left_out):
                 table = table if left is None else table.slice(0, left)
                 if names:
                     position = table.schema.get_field_index("expected")

@@ -59,9 +59,9 @@ class Sample:
         self.others += not is_plain
 
     @property
-    def is_crowded(self) -> bool:
-        """Whether an image was passed over that may have been meant as one."""
-        return (self.plain or self.others) > 1
+    def further_images(self) -> int:
+        """How many were passed over that may have been meant as one."""
+        return max(0, (self.plain or self.others) - 1)
 
 
 def group_members(

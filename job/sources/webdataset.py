@@ -18,6 +18,7 @@ import pyarrow as pa
 from job.errors import SourceError
 from job.sources.container_files import ContainerFile, find_containers
 from job.sources.kinds import TAR
+from job.sources.left_out import LeftOutCounts
 from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
 from job.sources.tar import Member, read_members
 from job.sources.tar_images import read_slices
@@ -51,12 +52,14 @@ class WebdatasetReader:
         self._limits = limits
         self._label_from = LabelFrom.parse(spec.label_from)
 
-    def rows(self) -> Iterator[pa.Table]:
-        archives = find_containers(self._spec.uri, TAR)
+    def rows(self, left_out: LeftOutCounts) -> Iterator[pa.Table]:
+        archives = find_containers(self._spec.uri, TAR, left_out)
         counts: Counter[str] = Counter()
         for shard in self._list_at_once(archives):
             counts += shard.counts
             yield from shard.tables
+        left_out.add("samples without an image", counts["without an image"])
+        left_out.add("further images of samples that have several", counts["further images"])
         self._check(counts, len(archives))
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
@@ -104,7 +107,7 @@ class WebdatasetReader:
     def _with_image(self, samples: Iterator[Sample], counts: Counter[str]) -> Iterator[Sample]:
         for sample in samples:
             counts["labels"] += sample.has_label
-            counts["crowded"] += sample.is_crowded
+            counts["further images"] += sample.further_images
             if sample.image is None:
                 counts["without an image"] += 1
             else:
@@ -117,10 +120,6 @@ class WebdatasetReader:
             raise SourceError(f"source.uri: no images {where}; {counts['without an image']:,} samples have none")
         if self._label_from is not None and not counts["labels"]:
             raise SourceError(f"source.label_from: no member ends with {self._spec.label_from} {where}")
-        if counts["without an image"]:
-            log.warning("%s samples %s have no image and are left out", f"{counts['without an image']:,}", where)
-        if counts["crowded"]:
-            log.warning("%s samples %s have more images; the first of each counts", f"{counts['crowded']:,}", where)
 
 
 def _to_rows(archive: ContainerFile, samples: list[Sample]) -> pa.Table:

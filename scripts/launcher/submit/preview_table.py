@@ -3,6 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
+from job.results.left_out_text import left_out_lines
 from job.results.preview import Preview
 
 LISTED_CLASSES = 12
@@ -23,6 +24,8 @@ def preview_table(found: Preview) -> Table:
         "replicas": f"{found.replicas} ({found.gpus_per_replica} GPUs each, {found.cpus} CPUs in all)",
         "resume": _resume(found),
     }
+    if found.left_out:
+        rows["left out"] = "\n".join(left_out_lines(found.left_out))
     if found.recipe:
         rows["recipe"] = found.recipe
     for name, value in rows.items():
