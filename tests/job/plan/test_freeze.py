@@ -14,7 +14,7 @@ from job.plan import freeze as freezing
 from job.plan.freeze import add_sizes, freeze
 from job.plan.manifest import Manifest
 from job.plan.plan import run_paths
-from job.plan.records import load_plan
+from job.plan.records import FrozenModel, load_plan
 from job.stores.local_folder import LocalFolder
 from job.stores.storage import open_folder
 
@@ -32,16 +32,36 @@ def test_every_row_says_its_shard_and_its_place_and_a_shard_is_a_row_group(tmp_p
     assert metadata.row_group(0).column(0).compression == "ZSTD"
 
 
-@pytest.mark.parametrize(("limit", "value", "parts"), [("PART_ROWS", 20, 3), ("PART_BYTES", 1, 5)])
-def test_parts_are_bounded_in_rows_and_in_bytes(tmp_path, monkeypatch, limit, value, parts):
+@pytest.mark.parametrize(
+    ("limit", "value", "rows"), [("PART_ROWS", 20, [20, 20, 9]), ("PART_BYTES", 1, [10, 10, 10, 10, 9])]
+)
+def test_parts_are_bounded_in_rows_and_in_bytes(tmp_path, monkeypatch, limit, value, rows):
     monkeypatch.setattr(freezing, limit, value)
     _, paths, plan = freeze_here(tmp_path, [25, 24])
-    assert len(plan.parts) == parts
+    assert [part.rows for part in plan.parts] == rows
     assert [part.first_shard for part in plan.parts] == [0, *accumulate(part.shards for part in plan.parts)][:-1]
-    assert sum(part.rows for part in plan.parts) == plan.images == 49
+    assert plan.images == 49
     assert [part.etag for part in plan.parts] == [
-        open_folder(paths.uri).head(paths.manifest(number)).etag for number in range(parts)
+        open_folder(paths.uri).head(paths.manifest(number)).etag for number in range(len(rows))
     ]
+
+
+def test_a_shard_of_more_rows_than_arrow_writes_by_default_is_one_row_group_too(tmp_path):
+    rows = 1_050_000
+    columns = {"uri": pa.repeat("x", rows), "size": pa.nulls(rows, pa.int64())}
+    spec = make_spec(output=str(tmp_path), rows_per_file=rows)
+    paths = run_paths(spec)
+    plan = freeze(spec, paths, open_folder(paths.uri), iter([pa.table(columns)]))
+    assert (plan.shards, Manifest(paths, plan.parts).rows(0, ["uri"]).num_rows) == (1, rows)
+
+
+def test_model_image_and_what_is_left_out_are_frozen(tmp_path, monkeypatch):
+    monkeypatch.setenv("TENCH_IMAGE", "registry/tench@sha256:1")
+    model = FrozenModel(files={"net.pth": "sha256:2"})
+    spec = make_spec(output=str(tmp_path))
+    paths = run_paths(spec)
+    plan = freeze(spec, paths, open_folder(paths.uri), make_listing([3]), lambda: model)
+    assert (plan.model, plan.image) == (model, "registry/tench@sha256:1")
 
 
 def test_the_moment_is_in_utc_to_the_second(tmp_path):
@@ -82,6 +102,17 @@ def test_a_planner_that_loses_the_race_takes_the_winners_plan(tmp_path, key):
     folder = Racing(paths.uri, key, lambda: won.append(freeze(spec, paths, open_folder(paths.uri), make_listing([25]))))
     assert freeze(spec, paths, folder, make_listing([25])) == won[0] == load_plan(folder)
     assert won[0].parts[0].etag == folder.head(paths.manifest(0)).etag
+
+
+def test_two_planners_at_work_on_one_listing_do_not_touch_each_others_parts(tmp_path):
+    spec = make_spec(output=str(tmp_path))
+    paths = run_paths(spec)
+    part, plan_file = (tmp_path / paths.run_id / name for name in (paths.manifest(0), "plan.json"))
+    freeze(spec, paths, open_folder(paths.uri), make_listing([25]))
+    plan_file.unlink()  # the other one has not come so far yet
+    written = part.stat()
+    freeze(spec, paths, open_folder(paths.uri), make_listing([25]))
+    assert (part.stat().st_ino, part.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
 
 
 def test_a_winner_with_another_spec_is_refused(tmp_path):

@@ -24,8 +24,8 @@ def test_rays_own_log_is_where_ray_keeps_it():
 
 @pytest.mark.parametrize("slashes", ["", "/", "//"])
 def test_a_runs_folder_says_which_run_it_is(slashes):
-    found = RunPaths.of(f"s3://bucket/a/runs/pets-1{slashes}")
-    assert (found.output_uri, found.run_id, found.uri) == ("s3://bucket/a/runs", "pets-1", "s3://bucket/a/runs/pets-1")
+    found = RunPaths.of(f"s3://bucket/a/X/RUN-X{slashes}")
+    assert (found.output_uri, found.run_id, found.uri) == ("s3://bucket/a/X", "RUN-X", "s3://bucket/a/X/RUN-X")
 
 
 @pytest.mark.parametrize(
