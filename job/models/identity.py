@@ -129,10 +129,12 @@ def _of_module(name: str) -> Identities:
     if spec is None or not spec.origin or spec.origin in ("built-in", "frozen"):
         return {}
     origin = Path(spec.origin)
-    distributions = importlib.metadata.packages_distributions().get(package, [])
     # What is installed to be edited lies elsewhere, and changes under one version.
-    if distributions and _SITES.intersection(origin.parts):
-        return {distributions[0]: importlib.metadata.version(distributions[0])}
+    if _SITES.intersection(origin.parts):
+        # Reads the metadata of every package: half a second.
+        distributions = importlib.metadata.packages_distributions().get(package, [])
+        if distributions:
+            return {distributions[0]: importlib.metadata.version(distributions[0])}
     if not spec.submodule_search_locations:
         return {origin.name: digest_of(origin)}
     root = origin.parent

@@ -50,7 +50,9 @@ def test_it_reads_as_it_is_wished(orientation, scales_depth):
             assert found.notes == expected.notes
 
 
-@pytest.mark.parametrize("data", [b"", b"no image", make_png()[:200], make_png(2000, 1000)])
+@pytest.mark.parametrize(
+    "data", [b"", b"no image", make_png()[:200], make_png(2000, 1000)], ids=["empty", "text", "cut", "too large"]
+)
 def test_it_fails_as_the_job_does(data):
     with pytest.raises(ImageError) as expected:
         decode(data, LIMITS)

@@ -13,6 +13,7 @@ from job.spec.limits import Limits
 from job.stages.formats.extra_formats import jxl_header
 from job.stages.formats.orientation import turn_upright
 from job.stages.images import Reading, decode, read_image
+from job.stages.sandbox import Sandbox
 
 LIMITS = Limits(1_000_000, 10_000_000)
 SMOOTH = np.asarray(Image.fromarray(np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)).resize((96, 64), 3))
@@ -64,6 +65,20 @@ def without_its_jpeg(data):
 def test_an_image_is_the_one_that_was_saved():
     difference = np.abs(decode(heic(), LIMITS).astype(int) - SMOOTH)
     assert difference.mean() < 4
+
+
+def test_the_sandbox_reads_them_alike_and_holds_the_limits():
+    images = [heic(6), jxl(use_container=True), jxl()]
+    for reading in (Reading(LIMITS, "apply"), Reading(LIMITS, "keep")):
+        with Sandbox(reading) as sandbox:
+            for data in images:
+                found, expected = sandbox.decode(data), read_image(data, reading)
+                assert np.array_equal(found.pixels, expected.pixels)
+                assert found.notes == expected.notes
+    with Sandbox(Reading(Limits(1_000, 10_000_000))) as sandbox:
+        for data in images:
+            with pytest.raises(ImageError, match=r"^too-large"):
+                sandbox.decode(data)
 
 
 def test_lossless_jpeg_xl_is_exact():
