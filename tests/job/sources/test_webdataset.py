@@ -119,6 +119,144 @@ def test_a_label_that_no_member_has_is_an_error(tmp_path):
         rows_of(source_of(str(tmp_path), label_from=".cls"))
 
 
+@pytest.mark.parametrize(
+    ("label_from", "data"),
+    [
+        (".cls", b""),
+        (".cls", b" \n"),
+        (".cls", b"\xef\xbb\xbf"),
+        (".json", b""),
+        (".json", b"null"),
+        (".json", b"NaN"),
+        (".json", b'" "'),
+        (".json:label", b"{}"),
+        (".json:label", b'{"label": null}'),
+    ],
+)
+def test_a_label_that_says_nothing_is_none_and_the_image_is_counted(tmp_path, caplog, label_from, data):
+    suffix, colon, _ = label_from.partition(":")
+    good = b'{"label": "good"}' if colon else b'"good"'
+    members = [("1.jpg", b"x"), (f"1{suffix}", data), ("2.jpg", b"x"), (f"2{suffix}", good), ("3.jpg", b"x")]
+    (tmp_path / "a.tar").write_bytes(pack(members))
+
+    rows = rows_of(source_of(str(tmp_path), label_from=label_from))
+
+    assert rows["expected"].to_pylist() == [None, "good" if suffix == ".json" else '"good"', None]
+    words = f"2 of 3 images have no label from source.label_from: {label_from}; the first is {tmp_path}/a.tar#1.jpg"
+    assert words in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("label_from", "data", "expected"),
+    [
+        (".cls", b"\xef\xbb\xbf7\r\n", "7"),
+        (".json", b'\xef\xbb\xbf"tench"', "tench"),
+        (".json", b"7.0", "7"),
+        (".json", b"-0.0", "0"),
+        (".json", b"7.25", "7.25"),
+        (".json", b"true", "true"),
+        (".json:label", b'{"label": 12345678901234567890}', "12345678901234567890"),
+    ],
+)
+def test_a_label_is_the_same_in_every_way_to_write_it(tmp_path, label_from, data, expected):
+    (tmp_path / "a.tar").write_bytes(pack([("1.jpg", b"x"), ("1" + label_from.partition(":")[0], data)]))
+
+    assert rows_of(source_of(str(tmp_path), label_from=label_from))["expected"].to_pylist() == [expected]
+
+
+def test_a_label_without_a_class_is_none_where_classes_have_names(tmp_path):
+    members = [(f"{number}{suffix}", data) for number in range(4) for suffix, data in ((".jpg", b"x"), (".cls", b"-1"))]
+    (tmp_path / "a.tar").write_bytes(
+        pack([*members, ("4.jpg", b"x"), ("4.cls", b"1.0"), ("5.jpg", b"x"), ("5.cls", b"0")])
+    )
+    (tmp_path / "list.json").write_text('["tench", "springer"]')
+    (tmp_path / "signs.json").write_text('{"-1": "minus", "1.0": "plus"}')
+
+    def labels(**spec):
+        return rows_of(source_of(str(tmp_path), label_from=".cls", **spec))["expected"].to_pylist()
+
+    assert labels(label_names=str(tmp_path / "list.json")) == [None, None, None, None, "springer", "tench"]
+    assert labels(label_names=str(tmp_path / "signs.json")) == ["minus"] * 4 + ["plus", "0"]
+    assert labels() == ["-1"] * 4 + ["1.0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("archives", "label_from", "text"),
+    [
+        (
+            [[("1.jpg", b"x"), ("1.json", b'{"label": 1, "caption": "x"}'), ("2.jpg", b"x")]],
+            ".json:lable",
+            r"no \.json has the key 'lable'; one has label, caption, in 1 archive at",
+        ),
+        ([[("1.jpg", b"x"), ("1.json", b'{"label": null}')]], ".json:label", r"each \.json is empty, or null"),
+        ([[("1.jpg", b"x"), ("1.cls", b"")]], ".cls", r"each \.cls is empty, or null"),
+        (
+            [[("1.jpg", b"x"), ("2.jpg", b"x")], [("1.cls", b"1"), ("2.cls", b"2")]],
+            ".cls",
+            r"none of 2 images has a label: what ends with \.cls \(2 members\) stands in other samples; .*--sort=name",
+        ),
+        ([[("1.jpg", b"x"), ("2.jpg", b"x"), ("1.cls", b"1")]], ".cls", "none of 2 images has a label"),
+        ([[("a/1.jpg", b"x"), ("b/1.cls", b"1")]], ".cls", "none of 1 image has a label"),
+    ],
+)
+def test_labels_of_which_no_image_has_one_are_an_error_with_the_reason(tmp_path, archives, label_from, text):
+    for number, members in enumerate(archives):
+        (tmp_path / f"{number}.tar").write_bytes(pack(members))
+
+    with pytest.raises(SourceError, match=rf"source\.label_from: {text}"):
+        rows_of(source_of(str(tmp_path), label_from=label_from))
+
+
+def test_labels_that_stand_apart_from_their_images_are_counted(tmp_path, caplog):
+    members = [("1.jpg", b"x"), ("1.cls", b"1"), ("2.jpg", b"x"), ("3.jpg", b"x"), ("2.cls", b"2"), ("4.txt", b"4")]
+    (tmp_path / "a.tar").write_bytes(pack(members))
+    source = source_of(str(tmp_path), label_from=".cls")
+
+    assert rows_of(source)["expected"].to_pylist() == ["1", None, None]
+    assert [(each.kind, each.count, each.example) for each in source.left_out] == [
+        ("samples with a label and without an image", 1, f"{tmp_path}/a.tar#2"),
+        ("samples without an image", 1, f"{tmp_path}/a.tar#4"),
+    ]
+    assert "2 of 3 images have no label" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ([("1.jpg", b"a"), ("1.cls", b"A"), ("1.jpg", b"b"), ("1.cls", b"B")], {b"a": "A", b"b": "B"}),
+        ([("1.cls", b"A"), ("1.jpg", b"a"), ("1.cls", b"B"), ("1.jpg", b"b")], {b"a": "A", b"b": "B"}),
+        ([("1.jpg", b"a"), ("1.cls", b"A"), ("1.JPG", b"b"), ("1.CLS", b"B")], {b"a": "A", b"b": "B"}),
+        ([("1.jpg", b"a"), ("1.jpg", b"b"), ("1.cls", b"B")], {b"a": None, b"b": "B"}),
+        (
+            [("1.jpg", b"a"), ("1.cls", b"A"), ("2.jpg", b"c"), ("1.jpg", b"b"), ("1.cls", b"B")],
+            {b"a": "A", b"c": None, b"b": "B"},
+        ),
+    ],
+)
+def test_each_of_two_samples_of_one_name_has_its_own_label(tmp_path, members, expected):
+    (tmp_path / "a.tar").write_bytes(pack(members))
+    source = source_of(str(tmp_path), label_from=".cls")
+
+    rows = rows_of(source)
+
+    found = [handle() for handle in source.read(rows)]
+    assert dict(zip(found, rows["expected"].to_pylist(), strict=True)) == expected
+
+
+def test_a_sample_does_not_go_on_in_an_archive_that_was_joined(tmp_path):
+    one, other = pack([("1.jpg", b"a")]), pack([("1.cls", b"B"), ("1.png", b"b")])
+    (tmp_path / "a.tar").write_bytes(one + other)
+
+    rows = rows_of(source_of(str(tmp_path), label_from=".cls"))
+
+    assert [
+        (uri[-5:], label) for uri, label in zip(rows["uri"].to_pylist(), rows["expected"].to_pylist(), strict=True)
+    ] == [
+        ("1.jpg", None),
+        ("1.png", "B"),
+    ]
+
+
 def test_of_several_images_the_plain_one_counts(tmp_path):
     members = [
         "1.seg.png",
