@@ -35,7 +35,10 @@ class Preview(BaseModel):
     shards: int
     sample_uris: list[str]
     classes: dict[str, int]
+    label_from: str = "none"
+    """Where the spec has labels from."""
     without_label: int
+    """Images that have none, whether or not labels are asked for."""
     replicas: int
     gpus_per_replica: float | str
     cpus: int
@@ -73,6 +76,7 @@ def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Prev
         shards=-(-listing.images // spec.output.rows_per_file),
         sample_uris=listing.sample_uris,
         classes=dict(sorted(listing.classes.items())),
+        label_from=spec.source.label_from,
         without_label=listing.without_label,
         replicas=spec.compute.concurrency,
         gpus_per_replica=spec.compute.gpus_per_replica,

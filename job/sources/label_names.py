@@ -1,6 +1,7 @@
 """Class names for expected labels: the file that `label_names` points to. Used by `job.sources.source`."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
@@ -8,6 +9,9 @@ import pyarrow as pa
 from job.errors import SourceError
 from job.spec.class_list import parse_class_list
 from job.stores.storage import read_uri
+
+NO_LABEL = "-1"  # as Hugging Face's datasets write it
+_FRACTION = re.compile(r"\.0+$")
 
 
 def load_names(uri: str) -> Mapping[str, str]:
@@ -42,7 +46,18 @@ def by_index(names: Sequence[object]) -> Mapping[str, str]:
 
 
 def rename(labels: pa.Array, names: Mapping[str, str]) -> pa.Array:
-    """Labels with their class names; one without a name stays as it is, and a null stays null."""
+    """Labels with their class names; one without a name stays as it is, and a null stays null.
+
+    `-1` without a name becomes null, `1.0` has the name of `1`.
+    """
     encoded = labels.dictionary_encode()
-    values = [names.get(label, label) for label in encoded.dictionary.to_pylist()]
+    values = [_name(label, names) for label in encoded.dictionary.to_pylist()]
     return pa.array(values, pa.string()).take(encoded.indices)
+
+
+def _name(label: str, names: Mapping[str, str]) -> str | None:
+    if label in names:
+        return names[label]
+    if label == NO_LABEL:
+        return None
+    return names.get(_FRACTION.sub("", label), label)

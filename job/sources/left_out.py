@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,6 +40,11 @@ class LeftOutCounts:
         """By kind: how many, and an example."""
         for kind, (count, example) in kinds.items():
             self.add(kind, count, example)
+
+    def add_records(self, records: Iterable[LeftOut]) -> None:
+        """What was counted apart, as one of several archives that are listed at once."""
+        for each in records:
+            self.add(each.kind, each.count, each.example)
 
     def records(self) -> tuple[LeftOut, ...]:
         """The most first."""

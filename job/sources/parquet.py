@@ -11,6 +11,7 @@ from job.errors import SourceError
 from job.sources.container_files import ContainerFile, find_containers
 from job.sources.kinds import PARQUET
 from job.sources.label_names import by_index, rename
+from job.sources.label_values import column_labels
 from job.sources.left_out import LeftOutCounts
 from job.sources.object_images import read_objects
 from job.sources.parquet_images import open_parquet, read_images
@@ -33,7 +34,7 @@ class ParquetReader:
     def rows(self, left_out: LeftOutCounts) -> Iterator[pa.Table]:
         files = find_containers(self._spec.uri, PARQUET, left_out)
         layout: pa.Schema | None = None
-        rows = 0
+        rows = labelled = 0
         for file in files:
             try:
                 with open_parquet(file.folder, file.key, file.size, file.etag, stream=False) as parquet:
@@ -42,11 +43,14 @@ class ParquetReader:
                     _check_same(found, file, layout, files[0])
                     for table in self._file_rows(parquet, file, layout):
                         rows += table.num_rows
+                        labelled += table.num_rows - table["expected"].null_count
                         yield table
             except (pa.ArrowException, OSError) as error:
                 raise SourceError(f"{file.uri}: not a Parquet file that can be read: {error}") from error
         if not rows:
             raise SourceError(f"source.uri: no rows in {len(files):,} Parquet files at {self._spec.uri}")
+        if self._label_column and not labelled:
+            raise SourceError(f"source.label_from: {self._label_column!r} has no label in any of {rows:,} rows")
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
         if self._image_column is None:
@@ -89,7 +93,7 @@ class ParquetReader:
         self, batch: pa.RecordBatch, start: int, file: ContainerFile, classes: Mapping[str, str] | None
     ) -> dict[str, pa.Array]:
         count = batch.num_rows
-        labels = _as_text(batch.column(self._label_column)) if self._label_column else pa.nulls(count, pa.string())
+        labels = self._labels(batch, file) if self._label_column else pa.nulls(count, pa.string())
         found = {name: batch.column(name) for name in self._spec.keep}
         found["size"] = pa.nulls(count, pa.int64())
         found["expected"] = labels if classes is None else rename(labels, classes)
@@ -101,6 +105,13 @@ class ParquetReader:
         found["uri"] = pc.binary_join_element_wise(file.uri, found["offset"].cast(pa.string()), "#")
         found["etag"] = pa.repeat(file.etag, count)
         return found
+
+    def _labels(self, batch: pa.RecordBatch, file: ContainerFile) -> pa.Array:
+        try:
+            return column_labels(batch.column(self._label_column))
+        except pa.ArrowException as error:
+            problem = f"{self._label_column!r} of {file.uri} cannot be read as text: {error}"
+            raise SourceError(f"source.label_from: {problem}") from error
 
 
 def _check_same(found: pa.Schema, file: ContainerFile, layout: pa.Schema, first: ContainerFile) -> None:

@@ -3,6 +3,7 @@
 `Source` adds what all kinds share: class names for labels, the limit, and one class of error for whatever is wrong.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
@@ -13,8 +14,11 @@ from job.errors import SourceError, StoreError
 from job.plan.records import LeftOut
 from job.sources.label_names import load_names, rename
 from job.sources.left_out import LeftOutCounts
+from job.sources.unlabelled import Unlabelled
 from job.spec.columns import LISTED, OFFSET
 from job.spec.spec import SourceSpec
+
+log = logging.getLogger(__name__)
 
 Handle = Callable[[], bytes]
 """Gives one image's encoded bytes, once, in any thread. Raises ImageError: missing, changed, unreadable, too-large
@@ -62,6 +66,7 @@ class Source:
         """
         left = self._spec.limit
         self._left_out = LeftOutCounts()
+        unlabelled = Unlabelled()
         try:
             names = load_names(self._spec.label_names) if self._spec.label_names else names_by_id
             for table in self._reader.rows(self._left_out):
@@ -69,12 +74,15 @@ class Source:
                 if names:
                     position = table.schema.get_field_index("expected")
                     table = table.set_column(position, "expected", rename(table["expected"].combine_chunks(), names))
+                unlabelled.add(table)
                 yield table
                 left = None if left is None else left - table.num_rows
                 if left == 0:
-                    return
+                    break
         except (StoreError, FileNotFoundError) as error:
             raise SourceError(str(error)) from error
+        if self._spec.label_from != "none" and unlabelled.images:
+            log.warning("%s", unlabelled.sentence(self._spec.label_from))
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
         """One handle for each of some listed rows (`uri, size, etag` and `offset` where there is one), in their order.

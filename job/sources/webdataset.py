@@ -4,9 +4,8 @@ Listing walks the headers and reads only labels; images are read by range, neigh
 """
 
 import io
-import logging
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,15 +19,15 @@ from job.sources.container_files import ContainerFile, find_containers
 from job.sources.kinds import TAR
 from job.sources.left_out import LeftOutCounts
 from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
-from job.sources.tar import Member, read_members
+from job.sources.tar import Member, member_uri, read_members
 from job.sources.tar_images import read_slices
-from job.sources.tar_samples import LabelFrom, Sample, group_members
+from job.sources.tar_labels import LabelFrom
+from job.sources.tar_samples import LabelCounts, Sample, group_members
 from job.spec.limits import Limits
 from job.spec.spec import WebdatasetSource
 from job.stores.folder import ROWS_PER_TABLE
 from job.stores.range_file import RangeFile
-
-log = logging.getLogger(__name__)
+from job.terminal.wording import counted
 
 _SCHEMA = pa.schema([*ROW_FIELDS, OFFSET_FIELD])
 _ARCHIVES_AT_ONCE = 8
@@ -36,12 +35,18 @@ _ARCHIVES_AT_ONCE = 8
 _WINDOW_REMOTE, _WINDOW_LOCAL = 4 << 20, 64 << 10
 
 
+WITHOUT_IMAGE = "samples without an image"
+LABELS_WITHOUT_IMAGE = "samples with a label and without an image"
+FURTHER_IMAGES = "further images of samples that have several"
+
+
 @dataclass
 class _Shard:
-    """What one archive holds: rows, and counts of what is worth a word."""
+    """What one archive holds: rows, and what is worth a word."""
 
     tables: list[pa.Table] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
+    left_out: LeftOutCounts = field(default_factory=LeftOutCounts)
+    labels: LabelCounts = field(default_factory=LabelCounts)
 
 
 class WebdatasetReader:
@@ -54,13 +59,17 @@ class WebdatasetReader:
 
     def rows(self, left_out: LeftOutCounts) -> Iterator[pa.Table]:
         archives = find_containers(self._spec.uri, TAR, left_out)
-        counts: Counter[str] = Counter()
+        labels = LabelCounts()
         for shard in self._list_at_once(archives):
-            counts += shard.counts
+            left_out.add_records(shard.left_out.records())
+            labels.add_counts(shard.labels)
             yield from shard.tables
-        left_out.add("samples without an image", counts["without an image"])
-        left_out.add("further images of samples that have several", counts["further images"])
-        self._check(counts, len(archives))
+        where = f"in {counted(len(archives), 'archive')} at {self._spec.uri}"
+        if not labels.images:
+            others = "".join(f"; {each.kind}: {each.count:,}" for each in left_out.records())
+            raise SourceError(f"source.uri: no images {where}{others}")
+        if self._label_from is not None and (problem := labels.problem(self._label_from)):
+            raise SourceError(f"source.label_from: {problem}, {where}")
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
         return read_slices(rows, self._limits)
@@ -88,48 +97,40 @@ class WebdatasetReader:
         source = RangeFile(archive.folder, archive.key, archive.size, archive.etag)
         with io.BufferedReader(source, window) as buffered:
             file = cast(BinaryIO, buffered)
-            samples = self._with_image(self._samples(file, archive), shard.counts)
+            samples = self._with_image(self._samples(file, archive, shard.left_out), archive, shard)
             while not enough.is_set() and (batch := list(islice(samples, ROWS_PER_TABLE))):
                 shard.tables.append(_to_rows(archive, batch))
         return shard
 
-    def _samples(self, file: BinaryIO, archive: ContainerFile) -> Iterator[Sample]:
+    def _samples(self, file: BinaryIO, archive: ContainerFile, left_out: LeftOutCounts) -> Iterator[Sample]:
         def read(member: Member) -> bytes:
             file.seek(member.offset)
             return file.read(member.size)
 
-        members = read_members(file, archive.size, archive.uri)
+        members = read_members(file, archive.size, archive.uri, left_out)
         try:
-            yield from group_members(members, self._label_from, read)
+            yield from group_members(members, self._label_from, read, archive.uri, left_out)
         except ValueError as error:
             raise SourceError(f"{archive.uri}: {error}") from error
 
-    def _with_image(self, samples: Iterator[Sample], counts: Counter[str]) -> Iterator[Sample]:
+    def _with_image(self, samples: Iterator[Sample], archive: ContainerFile, shard: _Shard) -> Iterator[Sample]:
         for sample in samples:
-            counts["labels"] += sample.has_label
-            counts["further images"] += sample.further_images
+            shard.labels.add(sample)
             if sample.image is None:
-                counts["without an image"] += 1
-            else:
-                counts["images"] += 1
-                yield sample
-
-    def _check(self, counts: Counter[str], archives: int) -> None:
-        where = f"in {archives:,} archives at {self._spec.uri}"
-        if not counts["images"]:
-            raise SourceError(f"source.uri: no images {where}; {counts['without an image']:,} samples have none")
-        if self._label_from is not None and not counts["labels"]:
-            raise SourceError(f"source.label_from: no member ends with {self._spec.label_from} {where}")
+                kind = LABELS_WITHOUT_IMAGE if sample.label else WITHOUT_IMAGE
+                shard.left_out.add(kind, example=member_uri(archive.uri, sample.name))
+                continue
+            shard.left_out.add(FURTHER_IMAGES, sample.further_images, member_uri(archive.uri, sample.name))
+            yield sample
 
 
 def _to_rows(archive: ContainerFile, samples: list[Sample]) -> pa.Table:
     images = [cast(Member, sample.image) for sample in samples]
-    names = [image.name.replace("%", "%25").replace("#", "%23") for image in images]
     columns = [
-        [f"{archive.uri}#{name}" for name in names],
+        [member_uri(archive.uri, image.name) for image in images],
         [image.size for image in images],
         [archive.etag] * len(images),
-        [sample.label for sample in samples],
+        [sample.label.text if sample.label else None for sample in samples],
         [image.offset for image in images],
     ]
     return pa.table(columns, schema=_SCHEMA)

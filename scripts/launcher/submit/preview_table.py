@@ -5,6 +5,7 @@ from rich.text import Text
 
 from job.results.left_out_text import left_out_lines
 from job.results.preview import Preview
+from job.terminal.wording import counted
 
 LISTED_CLASSES = 12
 
@@ -20,6 +21,7 @@ def preview_table(found: Preview) -> Table:
         "bytes": "not told by the source" if found.bytes is None else f"{found.bytes:,}",
         "shards": f"{found.shards:,}",
         "sample": "\n".join(map(_repr_if_odd, found.sample_uris)),
+        "labels": _labels(found),
         "classes": _classes(found),
         "replicas": f"{found.replicas} ({found.gpus_per_replica} GPUs each, {found.cpus} CPUs in all)",
         "resume": _resume(found),
@@ -37,13 +39,19 @@ def _repr_if_odd(uri: str) -> str:
     return uri if uri.isprintable() else repr(uri)
 
 
+def _labels(found: Preview) -> str:
+    if found.label_from == "none":
+        return "not asked for (source.label_from)"
+    labelled = found.images - found.without_label
+    return f"{labelled:,} of {counted(found.images, 'image')} from {found.label_from}, {found.without_label:,} without"
+
+
 def _classes(found: Preview) -> str:
     if not found.classes:
-        return "no expected labels"
+        return "none expected"
     listed = [f"{_repr_if_odd(name)} {count:,}" for name, count in list(found.classes.items())[:LISTED_CLASSES]]
     more = len(found.classes) - len(listed)
-    unlabelled = f"; {found.without_label:,} images without" if found.without_label else ""
-    return f"{len(found.classes):,}: {', '.join(listed)}{f', and {more:,} more' if more else ''}{unlabelled}"
+    return f"{len(found.classes):,}: {', '.join(listed)}{f', and {more:,} more' if more else ''}"
 
 
 def _resume(found: Preview) -> str:

@@ -119,12 +119,55 @@ def test_the_label_and_the_uri_can_be_kept_too(tmp_path):
         (pa.array(["cat", None, "dog"]), ["cat", None, "dog"]),
         (pa.array(["cat", None, "dog"]).dictionary_encode(), ["cat", None, "dog"]),
         (pa.array([True, False, None]), ["true", "false", None]),
+        (pa.array([1.0, float("nan"), None]), ["1", None, None]),
+        (pa.array([2.0, 2.5, float("nan")], pa.float16()), ["2", "2.5", None]),
+        (pa.array([3.0, float("nan"), 3.0], pa.float32()).dictionary_encode(), ["3", None, "3"]),
+        (pa.array([decimal.Decimal("4.00"), decimal.Decimal("4.10"), None]), ["4", "4.10", None]),
+        (pa.array(["", "\ufeffcat", " \t"]), [None, "cat", None]),
+        (pa.array(["", "dog", None]).dictionary_encode(), [None, "dog", None]),
+        (pa.array(["1.0", "-1", "NaN"], pa.large_string()), ["1.0", "-1", "NaN"]),
+        (pa.array([b"cat", None, b""]), ["cat", None, None]),
+        (pa.array([-1, 0, 1]), ["-1", "0", "1"]),
     ],
 )
 def test_labels_become_text(tmp_path, labels, expected):
     pq.write_table(pa.table({"image": numbered(3), "label": labels}), tmp_path / "x.parquet")
 
     assert rows_of(source_of(str(tmp_path), label_from="label"))["expected"].to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    "labels", [pa.nulls(3), pa.array([float("nan")] * 3), pa.array(["", " ", None]), pa.array([None] * 3, pa.int64())]
+)
+def test_a_column_without_any_label_is_an_error(tmp_path, labels):
+    pq.write_table(pa.table({"image": numbered(3), "label": labels}), tmp_path / "x.parquet")
+
+    with pytest.raises(SourceError, match=r"source\.label_from: 'label' has no label in any of 3 rows"):
+        rows_of(source_of(str(tmp_path), label_from="label"))
+
+
+def test_labels_that_are_no_text_are_named(tmp_path):
+    pq.write_table(pa.table({"image": numbered(1), "label": [b"\xff"]}), tmp_path / "x.parquet")
+
+    with pytest.raises(SourceError, match=r"source\.label_from: 'label' of .*x\.parquet cannot be read as text"):
+        rows_of(source_of(str(tmp_path), label_from="label"))
+
+
+def test_class_labels_without_a_class_are_none_and_counted(tmp_path, caplog):
+    features = {"label": {"names": ["tench", "springer"], "_type": "ClassLabel"}, "image": {"_type": "Image"}}
+    table = pa.table({"image": numbered(4), "label": [1, -1, 0, -1]})
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, tmp_path / "x.parquet")
+
+    assert rows_of(source_of(str(tmp_path), label_from="label"))["expected"].to_pylist() == [
+        "springer",
+        None,
+        "tench",
+        None,
+    ]
+    assert (
+        f"2 of 4 images have no label from source.label_from: label; the first is {tmp_path}/x.parquet#1" in caplog.text
+    )
 
 
 def test_class_labels_of_hugging_face_have_their_names(tmp_path):

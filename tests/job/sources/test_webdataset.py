@@ -1,36 +1,20 @@
 """The webdataset source: members grouped by name, labels beside them, images by range, none cut in silence."""
 
-import io
 import json
-import logging
-import tarfile
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sources import outcome, rows_of
+from tar_files import pack
 
 from job.errors import SourceError
 from job.sources.open_source import open_source
-from job.sources.tar import read_members
 from job.spec.limits import Limits
 from job.spec.spec import WebdatasetSource
 from job.stores.storage import open_folder
 
 MAX_BYTES = 1_000_000
-FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
-
-
-def pack(members, form=tarfile.PAX_FORMAT):
-    """A tar of (name, bytes); None instead of bytes makes a folder."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.type = tarfile.DIRTYPE if data is None else tarfile.REGTYPE
-            info.size = len(data or b"")
-            archive.addfile(info, io.BytesIO(data or b""))
-    return buffer.getvalue()
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -85,10 +69,8 @@ def test_each_sample_is_an_image_with_its_label(root):
         (".txt", "dögs and cats\n".encode(), "dögs and cats"),
         (".json", b"7", "7"),
         (".json", b'"tench"', "tench"),
-        (".json", b"null", None),
         (".json:label", b'{"label": 3, "more": [1]}', "3"),
         (".json:label", b'{"label": "tench"}', "tench"),
-        (".json:label", b"{}", None),
         (".LABEL.cls", b"5", "5"),
     ],
 )
@@ -137,6 +119,144 @@ def test_a_label_that_no_member_has_is_an_error(tmp_path):
         rows_of(source_of(str(tmp_path), label_from=".cls"))
 
 
+@pytest.mark.parametrize(
+    ("label_from", "data"),
+    [
+        (".cls", b""),
+        (".cls", b" \n"),
+        (".cls", b"\xef\xbb\xbf"),
+        (".json", b""),
+        (".json", b"null"),
+        (".json", b"NaN"),
+        (".json", b'" "'),
+        (".json:label", b"{}"),
+        (".json:label", b'{"label": null}'),
+    ],
+)
+def test_a_label_that_says_nothing_is_none_and_the_image_is_counted(tmp_path, caplog, label_from, data):
+    suffix, colon, _ = label_from.partition(":")
+    good = b'{"label": "good"}' if colon else b'"good"'
+    members = [("1.jpg", b"x"), (f"1{suffix}", data), ("2.jpg", b"x"), (f"2{suffix}", good), ("3.jpg", b"x")]
+    (tmp_path / "a.tar").write_bytes(pack(members))
+
+    rows = rows_of(source_of(str(tmp_path), label_from=label_from))
+
+    assert rows["expected"].to_pylist() == [None, "good" if suffix == ".json" else '"good"', None]
+    words = f"2 of 3 images have no label from source.label_from: {label_from}; the first is {tmp_path}/a.tar#1.jpg"
+    assert words in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("label_from", "data", "expected"),
+    [
+        (".cls", b"\xef\xbb\xbf7\r\n", "7"),
+        (".json", b'\xef\xbb\xbf"tench"', "tench"),
+        (".json", b"7.0", "7"),
+        (".json", b"-0.0", "0"),
+        (".json", b"7.25", "7.25"),
+        (".json", b"true", "true"),
+        (".json:label", b'{"label": 12345678901234567890}', "12345678901234567890"),
+    ],
+)
+def test_a_label_is_the_same_in_every_way_to_write_it(tmp_path, label_from, data, expected):
+    (tmp_path / "a.tar").write_bytes(pack([("1.jpg", b"x"), ("1" + label_from.partition(":")[0], data)]))
+
+    assert rows_of(source_of(str(tmp_path), label_from=label_from))["expected"].to_pylist() == [expected]
+
+
+def test_a_label_without_a_class_is_none_where_classes_have_names(tmp_path):
+    members = [(f"{number}{suffix}", data) for number in range(4) for suffix, data in ((".jpg", b"x"), (".cls", b"-1"))]
+    (tmp_path / "a.tar").write_bytes(
+        pack([*members, ("4.jpg", b"x"), ("4.cls", b"1.0"), ("5.jpg", b"x"), ("5.cls", b"0")])
+    )
+    (tmp_path / "list.json").write_text('["tench", "springer"]')
+    (tmp_path / "signs.json").write_text('{"-1": "minus", "1.0": "plus"}')
+
+    def labels(**spec):
+        return rows_of(source_of(str(tmp_path), label_from=".cls", **spec))["expected"].to_pylist()
+
+    assert labels(label_names=str(tmp_path / "list.json")) == [None, None, None, None, "springer", "tench"]
+    assert labels(label_names=str(tmp_path / "signs.json")) == ["minus"] * 4 + ["plus", "0"]
+    assert labels() == ["-1"] * 4 + ["1.0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("archives", "label_from", "text"),
+    [
+        (
+            [[("1.jpg", b"x"), ("1.json", b'{"label": 1, "caption": "x"}'), ("2.jpg", b"x")]],
+            ".json:lable",
+            r"no \.json has the key 'lable'; one has label, caption, in 1 archive at",
+        ),
+        ([[("1.jpg", b"x"), ("1.json", b'{"label": null}')]], ".json:label", r"each \.json is empty, or null"),
+        ([[("1.jpg", b"x"), ("1.cls", b"")]], ".cls", r"each \.cls is empty, or null"),
+        (
+            [[("1.jpg", b"x"), ("2.jpg", b"x")], [("1.cls", b"1"), ("2.cls", b"2")]],
+            ".cls",
+            r"none of 2 images has a label: what ends with \.cls \(2 members\) stands in other samples; .*--sort=name",
+        ),
+        ([[("1.jpg", b"x"), ("2.jpg", b"x"), ("1.cls", b"1")]], ".cls", "none of 2 images has a label"),
+        ([[("a/1.jpg", b"x"), ("b/1.cls", b"1")]], ".cls", "none of 1 image has a label"),
+    ],
+)
+def test_labels_of_which_no_image_has_one_are_an_error_with_the_reason(tmp_path, archives, label_from, text):
+    for number, members in enumerate(archives):
+        (tmp_path / f"{number}.tar").write_bytes(pack(members))
+
+    with pytest.raises(SourceError, match=rf"source\.label_from: {text}"):
+        rows_of(source_of(str(tmp_path), label_from=label_from))
+
+
+def test_labels_that_stand_apart_from_their_images_are_counted(tmp_path, caplog):
+    members = [("1.jpg", b"x"), ("1.cls", b"1"), ("2.jpg", b"x"), ("3.jpg", b"x"), ("2.cls", b"2"), ("4.txt", b"4")]
+    (tmp_path / "a.tar").write_bytes(pack(members))
+    source = source_of(str(tmp_path), label_from=".cls")
+
+    assert rows_of(source)["expected"].to_pylist() == ["1", None, None]
+    assert [(each.kind, each.count, each.example) for each in source.left_out] == [
+        ("samples with a label and without an image", 1, f"{tmp_path}/a.tar#2"),
+        ("samples without an image", 1, f"{tmp_path}/a.tar#4"),
+    ]
+    assert "2 of 3 images have no label" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ([("1.jpg", b"a"), ("1.cls", b"A"), ("1.jpg", b"b"), ("1.cls", b"B")], {b"a": "A", b"b": "B"}),
+        ([("1.cls", b"A"), ("1.jpg", b"a"), ("1.cls", b"B"), ("1.jpg", b"b")], {b"a": "A", b"b": "B"}),
+        ([("1.jpg", b"a"), ("1.cls", b"A"), ("1.JPG", b"b"), ("1.CLS", b"B")], {b"a": "A", b"b": "B"}),
+        ([("1.jpg", b"a"), ("1.jpg", b"b"), ("1.cls", b"B")], {b"a": None, b"b": "B"}),
+        (
+            [("1.jpg", b"a"), ("1.cls", b"A"), ("2.jpg", b"c"), ("1.jpg", b"b"), ("1.cls", b"B")],
+            {b"a": "A", b"c": None, b"b": "B"},
+        ),
+    ],
+)
+def test_each_of_two_samples_of_one_name_has_its_own_label(tmp_path, members, expected):
+    (tmp_path / "a.tar").write_bytes(pack(members))
+    source = source_of(str(tmp_path), label_from=".cls")
+
+    rows = rows_of(source)
+
+    found = [handle() for handle in source.read(rows)]
+    assert dict(zip(found, rows["expected"].to_pylist(), strict=True)) == expected
+
+
+def test_a_sample_does_not_go_on_in_an_archive_that_was_joined(tmp_path):
+    one, other = pack([("1.jpg", b"a")]), pack([("1.cls", b"B"), ("1.png", b"b")])
+    (tmp_path / "a.tar").write_bytes(one + other)
+
+    rows = rows_of(source_of(str(tmp_path), label_from=".cls"))
+
+    assert [
+        (uri[-5:], label) for uri, label in zip(rows["uri"].to_pylist(), rows["expected"].to_pylist(), strict=True)
+    ] == [
+        ("1.jpg", None),
+        ("1.png", "B"),
+    ]
+
+
 def test_of_several_images_the_plain_one_counts(tmp_path):
     members = [
         "1.seg.png",
@@ -156,7 +276,12 @@ def test_of_several_images_the_plain_one_counts(tmp_path):
     rows = rows_of(source)
 
     assert [uri.partition("#")[2] for uri in rows["uri"].to_pylist()] == ["1.jpg", "2.0.jpg", "3.jpg"]
-    assert [(each.kind, each.count) for each in source.left_out] == [("further images of samples that have several", 2)]
+    assert [(each.kind, each.count) for each in source.left_out] == [
+        ("further images of samples that have several", 2),
+        ("members whose name begins with a dot", 2),
+        ("members without a suffix", 1),
+    ]
+    assert [each.example.partition("#")[2] for each in source.left_out] == ["1", ".hidden.jpg", "README"]
 
 
 def test_samples_without_an_image_are_left_out_and_counted(tmp_path):
@@ -227,7 +352,7 @@ def test_no_archives_and_no_images_are_errors(root):
         rows_of(source_of(uri))
 
     write("a.tar", pack([("1.txt", b"x")]))
-    with pytest.raises(SourceError, match="no images in 1 archives"):
+    with pytest.raises(SourceError, match=r"no images in 1 archive at .*/data; .*samples without an image: 1"):
         rows_of(source_of(uri))
 
 
@@ -310,94 +435,6 @@ def test_a_limit_ends_the_listing_early(flaky, s3):
 names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=60).filter(
     lambda name: name.strip(". ")
 )
-member_names = st.tuples(
-    st.sampled_from(["", "d/", "./", "very/" + "long/" * 30]),
-    names,
-    st.sampled_from([".jpg", ".cls", ".png", "", ".a.jpg"]),
-).map("".join)
-
-
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    names=st.lists(member_names, unique=True, max_size=12),
-    sizes=st.lists(st.sampled_from([0, 1, 511, 512, 513, 5_000]), min_size=12, max_size=12),
-    folders=st.lists(st.booleans(), min_size=12, max_size=12),
-    form=st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
-)
-def test_members_are_those_that_tarfile_finds(names, sizes, folders, form):
-    members = [
-        (name, None if folder else bytes([number + 1]) * size)
-        for number, (name, size, folder) in enumerate(zip(names, sizes, folders, strict=False))
-    ]
-    data = pack(members, form)
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-        expected = [(info.name, info.offset_data, info.size) for info in archive if info.isreg()]
-
-    found = list(read_members(io.BytesIO(data), len(data), "x.tar"))
-
-    assert [(member.name, member.offset, member.size) for member in found] == expected
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_large_sizes_links_and_owners_are_understood(form):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=form, pax_headers={"comment": "all"}) as archive:
-        for name, kind in [
-            ("a.jpg", tarfile.REGTYPE),
-            ("b.jpg", tarfile.LNKTYPE),
-            ("c", tarfile.SYMTYPE),
-            ("d.jpg", tarfile.REGTYPE),
-        ]:
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname, info.uname = kind, "a.jpg" * 30 if form != tarfile.USTAR_FORMAT else "a.jpg", "me"
-            info.size = 3 if kind == tarfile.REGTYPE else 0
-            archive.addfile(info, io.BytesIO(b"abc"))
-    data = buffer.getvalue()
-
-    found = [
-        (member.name, data[member.offset : member.offset + member.size])
-        for member in read_members(buffer, len(data), "x")
-    ]
-
-    assert found == [("a.jpg", b"abc"), ("d.jpg", b"abc")]
-
-
-@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_a_member_of_many_gigabytes_is_found(form):
-    info = tarfile.TarInfo("big.jpg")
-    info.size = 20 << 30
-    header = info.tobuf(form)
-    after = pack([("next.jpg", b"abc")], form)
-
-    class Sparse(io.RawIOBase):
-        position = 0
-
-        def seek(self, offset, whence=0):
-            self.position = offset
-            return offset
-
-        def read(self, size=-1):
-            start, tail = self.position, len(header) + info.size
-            self.position += size
-            return header[start : start + size] if start < len(header) else after[start - tail : start - tail + size]
-
-    size = len(header) + info.size + len(after)
-
-    found = [(member.name, member.size) for member in read_members(Sparse(), size, "x")]
-
-    assert found == [("big.jpg", 20 << 30), ("next.jpg", 3)]
-
-
-def test_a_sparse_member_and_a_name_that_is_not_utf8_are_refused(tmp_path):
-    info = tarfile.TarInfo("a.jpg")
-    info.type = tarfile.GNUTYPE_SPARSE
-    data = info.tobuf(tarfile.GNU_FORMAT) + b"\0" * 1_024
-    with pytest.raises(SourceError, match="sparse member"):
-        list(read_members(io.BytesIO(data), len(data), "x.tar"))
-
-    data = tarfile.TarInfo("caf\udce9.jpg").tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape") + b"\0" * 1_024
-    with pytest.raises(SourceError, match=r"caf\\xe9\.jpg.*not UTF-8"):
-        list(read_members(io.BytesIO(data), len(data), "x.tar"))
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -411,9 +448,11 @@ def test_no_sample_is_lost_and_each_has_its_own_bytes(tmp_path_factory, data):
         for stem in stems:
             image = data.draw(st.binary(min_size=1, max_size=1_500))
             suffixes = data.draw(st.permutations([".jpg", ".cls", ".txt"]))
-            members += [(stem + suffix, image if suffix == ".jpg" else stem.encode()) for suffix in suffixes]
+            members += [
+                (stem + suffix, image if suffix == ".jpg" else f"of {stem} it is".encode()) for suffix in suffixes
+            ]
             escaped = stem.replace("%", "%25").replace("#", "%23")
-            images[f"{root}/{archive}#{escaped}.jpg"] = (image, stem.strip())
+            images[f"{root}/{archive}#{escaped}.jpg"] = (image, f"of {stem} it is")
         (root / archive).write_bytes(pack(members))
     source = source_of(str(root), label_from=".txt")
 
