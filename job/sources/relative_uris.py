@@ -18,11 +18,13 @@ def resolve(uris: pa.Array, file_uri: str) -> pa.Array:
     uris = pc.fill_null(uris, "")
     if pc.all(pc.match_substring_regex(uris, _ABSOLUTE)).as_py():
         return uris
-    absolute = partial(_absolute, folder=file_uri.rpartition("/")[0])
+    absolute = partial(resolve_one, file_uri=file_uri)
     return pa.array([absolute(uri) for uri in uris.to_pylist()], pa.string())
 
 
-def _absolute(uri: str, folder: str) -> str:
+def resolve_one(uri: str, file_uri: str) -> str:
+    """One URI, as `resolve` does it."""
+    folder = file_uri.rpartition("/")[0]
     if not uri.strip() or re.match(_ABSOLUTE, uri):
         return uri
     if _DOTTED.search(uri) is None:
