@@ -6,18 +6,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from job.errors import SourceError
-from job.sources.container_files import find_containers
-from job.sources.kinds import PARQUET
 from job.sources.label_names import by_index, rename
 from job.sources.left_out import LeftOutCounts
 from job.sources.object_images import read_objects
 from job.sources.parquet_columns import Column, as_text, path_column
-from job.sources.parquet_footers import DataFile, Footer, read_footers
+from job.sources.parquet_footers import Footer, read_footers
 from job.sources.parquet_images import open_parquet, read_images
 from job.sources.parquet_layout import fit, kept_field
 from job.sources.parquet_paths import PathCheck, read_both
 from job.sources.relative_uris import resolve
 from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
+from job.sources.tables import data_files
 from job.spec.limits import Limits
 from job.spec.spec import ParquetSource
 from job.stores.folder import ROWS_PER_TABLE
@@ -38,7 +37,9 @@ class ParquetReader:
         self._read_columns = [name for name in (spec.uri_column, self._label_column, *spec.keep) if name is not None]
 
     def rows(self, left_out: LeftOutCounts) -> Iterator[pa.Table]:
-        files = [DataFile.in_folder(file) for file in find_containers(self._spec.uri, PARQUET, left_out)]
+        files = data_files(self._spec.uri, left_out)
+        if not files:
+            raise SourceError(f"source.uri: the table at {self._spec.uri} has no files, so there are no rows")
         footers = read_footers(self._spec, files)
         if not any(footer.rows for footer in footers):
             raise SourceError(f"source.uri: no rows in {len(files):,} Parquet files at {self._spec.uri}")
@@ -75,7 +76,8 @@ class ParquetReader:
                 found["offset"] = pa.array(range(start, start + count), pa.int64())
                 found["uri"] = pc.binary_join_element_wise(file.uri, found["offset"].cast(pa.string()), "#")
                 found["etag"] = pa.repeat(file.etag, count)
-            yield pa.table(found)
+            live = footer.data.live
+            yield pa.table(found) if live is None else pa.table(found).filter(live[start : start + count])
             start += count
 
     def _labels(self, batch: pa.RecordBatch, footer: Footer) -> pa.Array:

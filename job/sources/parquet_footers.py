@@ -28,6 +28,7 @@ from job.spec.spec import ParquetSource
 
 # A column of nulls takes a few bytes; reading as many is cheaper than to miss that it is one.
 _CHEAP_BYTES = 64 << 10
+_FIELD_ID = b"PARQUET:field_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ class DataFile:
     partitions: Mapping[str, pa.Scalar]
     # Of folder names alone nobody knows whether 7 is a number.
     are_typed: bool = False
+    # Which of its rows are not deleted; None: all of them.
+    live: pa.BooleanArray | None = None
+    # An Iceberg table's top columns, by name: a file may have them under another.
+    field_ids: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def in_folder(cls, file: ContainerFile) -> "DataFile":
@@ -59,7 +64,8 @@ class Footer:
 
     @property
     def rows(self) -> int:
-        return sum(self.groups)
+        """How many are not deleted."""
+        return sum(self.groups) if self.data.live is None else int(self.data.live.true_count)
 
 
 @dataclass(frozen=True)
@@ -112,8 +118,8 @@ def _read(data: DataFile, image: Asked | None, others: Sequence[Asked], label: s
     try:
         with _opened(file) as parquet:
             schema = parquet.schema_arrow
-            image_column = None if image is None else _find(image, schema, file)
-            columns = {asked.name: _find(asked, schema, file, data.partitions) for asked in others}
+            image_column = None if image is None else _image(image, schema, data)
+            columns = {asked.name: _find(asked, schema, data) for asked in others}
             groups = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
             paths = _path_groups(parquet, image_column) if image_column is not None else frozenset()
             names = class_names(schema, label)
@@ -126,21 +132,41 @@ def _opened(file: ContainerFile) -> pq.ParquetFile:
     return open_parquet(file.folder, file.key, file.size, file.etag, stream=False)
 
 
-def _find(
-    asked: Asked, schema: pa.Schema, file: ContainerFile, partitions: Mapping[str, pa.Scalar] | None = None
-) -> Column | pa.Scalar | None:
+def _image(asked: Asked, schema: pa.Schema, data: DataFile) -> Column:
+    found = _find(asked, schema, data)
+    if not isinstance(found, Column):
+        raise _not_there(asked, data.file, schema, "no")
+    if found.path[0] != asked.name.split(".")[0] and asked.name != found.path[0]:
+        said = f"{data.file.uri} has {asked.name!r} under its earlier name {found.path[0]!r}"
+        raise SourceError(f"source.{asked.key}: {said}; rewrite the table's files, so that all have the name of now")
+    return found
+
+
+def _find(asked: Asked, schema: pa.Schema, data: DataFile) -> Column | pa.Scalar | None:
+    file = data.file
     try:
-        found = find_column(schema, asked.name)
+        found = _renamed(asked.name, schema, data.field_ids) or find_column(schema, asked.name)
     except ValueError as error:
         raise _not_there(asked, file, schema, str(error)) from None
-    if found is None and partitions and asked.name in partitions:
-        return partitions[asked.name]
+    except KeyError:
+        found = None
+    if found is None and asked.name in data.partitions and asked.key != "image_column":
+        return data.partitions[asked.name]
     if found is None and not asked.may_lack:
         raise _not_there(asked, file, schema, "no")
     if found is not None and not asked.is_right(found.type):
         said = f"{asked.name!r} must hold {asked.holds}, not {found.type}, as in {file.uri}"
         raise SourceError(f"source.{asked.key}: {said}")
     return found
+
+
+def _renamed(name: str, schema: pa.Schema, field_ids: Mapping[str, int]) -> Column | None:
+    """The column that has the id of the table's; None where ids tell nothing. Raises KeyError where none has it."""
+    wanted = field_ids.get(name)
+    ids = {int(column.metadata[_FIELD_ID]): column for column in schema if _FIELD_ID in (column.metadata or {})}
+    if wanted is None or not ids:
+        return None
+    return Column((ids[wanted].name,), ids[wanted])
 
 
 def _not_there(asked: Asked, file: ContainerFile, schema: pa.Schema, often: str) -> SourceError:

@@ -81,17 +81,18 @@ class ParquetSource(SpecModel):
 
     kind: Literal["parquet"] = Field(description=_KIND)
     uri: SourceUri
-    label_from: str = Field(default="none", min_length=1, description="The expected label: a column's name")
+    label_from: str = Field(default="none", min_length=1, description="The expected label: a column's name, or `a.b` for a field of a struct")
     label_names: LabelNames = None
     image_column: str | None = Field(
         default=None,
         min_length=1,
-        description="The column of encoded bytes, or of Hugging Face's `{bytes, path}`; `image` where none is named",
+        description="The column of encoded bytes, or of Hugging Face's `{bytes, path}`; `image` where none is named. "
+        "`a.b` is the field `b` of the struct `a`, for this key and the others that name columns",
     )
     uri_column: str | None = Field(
         default=None, min_length=1, description="The column of image URIs, instead of `image_column`"
     )
-    keep: tuple[str, ...] = Field(default=(), description="Columns carried to the output unchanged")
+    keep: tuple[str, ...] = Field(default=(), description="Columns carried to the output; their values stay as they are")
     orientation: OrientationWish = "auto"
     depth: Depth = "clip"
     limit: Limit = None
