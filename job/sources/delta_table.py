@@ -15,8 +15,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from job.errors import SourceError
-from job.sources.in_order import in_order
 from job.sources.left_out import LeftOutCounts
+from job.sources.ordered_map import ordered_map
 from job.sources.parquet_footers import DataFile
 from job.sources.tables import live_files
 from job.stores.storage import Folder
@@ -74,7 +74,7 @@ def _copy(folder: Folder, to: str, keys: list[str]) -> None:
         with open(path, "wb") as file:
             file.write(folder.read(key))
 
-    for _ in in_order(copy, keys):
+    for _ in ordered_map(copy, keys):
         pass
 
 

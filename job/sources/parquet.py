@@ -14,7 +14,7 @@ from job.sources.parquet_footers import Footer, read_footers
 from job.sources.parquet_images import open_parquet, read_images
 from job.sources.parquet_layout import fit, kept_field
 from job.sources.parquet_paths import PathCheck, read_both
-from job.sources.relative_uris import resolve
+from job.sources.relative_uris import first_unreadable, resolve
 from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
 from job.sources.tables import data_files
 from job.spec.limits import Limits
@@ -69,6 +69,8 @@ class ParquetReader:
             found["etag"] = pa.nulls(count, pa.string())
             if self._spec.uri_column is not None:
                 found["uri"] = resolve(as_text(_values(batch, footer, self._spec.uri_column)), file.uri)
+                if (bad := first_unreadable(found["uri"])) is not None:
+                    raise SourceError(f"source.uri_column: {file.uri}, row {start + bad[0]:,}: {bad[1]}")
             elif is_path_group:
                 found["uri"] = check(resolve(as_text(_paths(batch, footer)), file.uri), file.uri)
                 found["offset"] = pa.nulls(count, pa.int64())

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from job.errors import SourceError
 from job.sources.container_files import ContainerFile
-from job.sources.in_order import in_order
+from job.sources.ordered_map import ordered_map
 from job.sources.parquet_columns import (
     Column,
     find_column,
@@ -101,7 +101,7 @@ def read_footers(spec: ParquetSource, files: Sequence[DataFile]) -> list[Footer]
     image, others = asked_columns(spec)
     footers: list[Footer] = []
     rows = 0
-    for footer in in_order(lambda data: _read(data, image, others, spec.label_from), files):
+    for footer in ordered_map(lambda data: _read(data, image, others, spec.label_from), files):
         footers.append(footer)
         rows += footer.rows
         if spec.limit is not None and rows >= spec.limit:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from job.errors import SourceError, StoreError
 from job.sources.container_files import ContainerFile, find_containers
-from job.sources.in_order import in_order
 from job.sources.kinds import PARQUET
 from job.sources.left_out import LeftOutCounts
+from job.sources.ordered_map import ordered_map
 from job.sources.parquet_footers import DataFile
 from job.stores.storage import Entry, Folder, open_folder, split_uri
 
@@ -59,7 +59,7 @@ def live_files(folder: Folder, uris: Sequence[str], kind: str, left_out: LeftOut
     """
     listed = {entry.key: entry for entry in _parquet_below(folder)}
     root = folder.uri.removesuffix("/") + "/"
-    found = list(in_order(lambda uri: _locate(uri, folder, root, listed, kind), uris))
+    found = list(ordered_map(lambda uri: _locate(uri, folder, root, listed, kind), uris))
     live = {file.key for file in found if file.folder is folder}
     for key in listed:
         if key not in live:
@@ -99,7 +99,7 @@ def _refuse_parts_of_tables(uri: str, files: Sequence[ContainerFile], known: Ite
     for file in files:
         parts = [part for part in file.key.split("/")[:-1] if "=" not in part]
         folders |= {"/".join([root, *parts[:depth]]) for depth in range(len(parts) + 1)}
-    for folder, kind in in_order(lambda each: (each, _kind_at(each)), sorted(folders - {*known})):
+    for folder, kind in ordered_map(lambda each: (each, _kind_at(each)), sorted(folders - {*known})):
         if kind is not None:
             said = f"{folder} is a table of {kind}, and among its files are those of its earlier versions"
             raise SourceError(f"source.uri: {said}; give the table alone, source.uri: {folder} (got {uri})")

@@ -10,7 +10,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def in_order(work: Callable[[T], U], items: Iterable[T], threads: int = 16) -> Iterator[U]:
+def ordered_map(work: Callable[[T], U], items: Iterable[T], threads: int = 16) -> Iterator[U]:
     """`work` of each item, in their order; twice as many as there are threads are under way or wait to be taken."""
     left = iter(items)
     waiting: deque[Future[U]] = deque()
