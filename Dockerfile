@@ -12,8 +12,8 @@ ENV PATH=/opt/tench/bin:$PATH
 RUN echo 'PATH=/opt/tench/bin:$PATH' >/etc/profile.d/tench.sh \
  && useradd --uid 1000 --user-group --create-home tench
 COPY requirements/base.txt requirements/job.txt requirements/image.txt requirements/timm.txt requirements/peft.txt \
-  requirements/formats.txt /opt/requirements/
-# `--build-arg EXTRAS=formats.txt` adds what reads HEIC and JPEG XL.
+  requirements/formats.txt requirements/tables.txt /opt/requirements/
+# `--build-arg EXTRAS='formats.txt tables.txt'` adds what reads HEIC and JPEG XL, and tables of Delta Lake and Iceberg.
 ARG EXTRAS=
 # One layer, for it has 6 GB: what makes the environment goes in the same breath, also what Python only suggests, and the
 # code is not in it.
@@ -22,7 +22,7 @@ RUN apt-get update \
  && python3 -m venv /opt/tench \
  && cd /opt/requirements \
  && pip install --no-cache-dir --disable-pip-version-check -r base.txt -r job.txt -r image.txt -r timm.txt -r peft.txt \
-  ${EXTRAS:+-r $EXTRAS} \
+  ${EXTRAS:+$(printf -- '-r %s ' $EXTRAS)} \
  && echo /opt/job >"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/job.pth" \
  && apt-get purge --autoremove -y -o APT::AutoRemove::SuggestsImportant=false python3-venv \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*

@@ -8,14 +8,16 @@ from job.spec.spec import FilesSource
 
 PARQUET = (".parquet", ".pq")
 TAR = (".tar",)
+# Not .txt: not every one is a list.
+LISTS = tuple(f"{suffix}{packed}" for suffix in (".csv", ".tsv", ".jsonl", ".ndjson") for packed in ("", ".gz"))
 IMAGES: tuple[str, ...] = FilesSource.model_fields["suffixes"].default
 _PACKED = (".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
-_KINDS = {"parquet": PARQUET, "webdataset": TAR, "files": IMAGES}
+_KINDS = {"parquet": PARQUET, "webdataset": TAR, "list": LISTS, "files": IMAGES}
 _PATTERN = re.compile(r"[*?]|\{\d+\.\.\d+\}")
 
 
 def kind_of(name: str) -> str | None:
-    """`files`, `parquet` or `webdataset`; None for what none of them reads."""
+    """`files`, `parquet`, `webdataset` or `list`; None for what none of them reads."""
     plain = name.rstrip("/").casefold()
     return next((kind for kind, suffixes in _KINDS.items() if plain.endswith(suffixes)), None)
 

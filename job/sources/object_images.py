@@ -20,7 +20,7 @@ def read_objects(rows: pa.Table, limits: Limits) -> Iterator[Handle]:
     """A handle for each row's `uri`, `size` and `etag`, in order. What lies in buckets is read ahead, in threads."""
     opened = lru_cache(maxsize=32)(open_folder)
     uris, sizes, etags = (rows[name].to_pylist() for name in ("uri", "size", "etag"))
-    images = [partial(_read, opened, *row, limits) for row in zip(uris, sizes, etags, strict=True)]
+    images = [partial(read_object, opened, *row, limits) for row in zip(uris, sizes, etags, strict=True)]
     remote = [index for index, uri in enumerate(uris) if is_bucket(uri)]
     if not remote:
         yield from images
@@ -36,7 +36,8 @@ def read_objects(rows: pa.Table, limits: Limits) -> Iterator[Handle]:
         raise
 
 
-def _read(opened: Callable[[str], Folder], uri: str, size: int | None, etag: str | None, limits: Limits) -> bytes:
+def read_object(opened: Callable[[str], Folder], uri: str, size: int | None, etag: str | None, limits: Limits) -> bytes:
+    """One image's bytes, of a size and an etag that need not be known. Raises ImageError."""
     if not uri.strip():
         raise ImageError("missing", "the row names no image")
     limits.check_size(size)

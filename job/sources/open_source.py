@@ -4,7 +4,7 @@ from typing import assert_never
 
 from job.sources.source import Handle, Source
 from job.spec.limits import Limits
-from job.spec.spec import FilesSource, ParquetSource, SourceSpec, WebdatasetSource
+from job.spec.spec import FilesSource, ListSource, ParquetSource, SourceSpec, WebdatasetSource
 
 __all__ = ["Handle", "Source", "open_source"]
 
@@ -23,4 +23,8 @@ def open_source(spec: SourceSpec, limits: Limits) -> Source:
         from job.sources.webdataset import WebdatasetReader
 
         return Source(spec, WebdatasetReader(spec, limits))
+    if isinstance(spec, ListSource):
+        from job.sources.list_source import ListReader
+
+        return Source(spec, ListReader(spec, limits))
     assert_never(spec)

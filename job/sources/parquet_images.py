@@ -4,7 +4,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate
 
 import pyarrow as pa
@@ -12,11 +12,14 @@ import pyarrow.parquet as pq
 
 from job.errors import ImageError, ObjectChanged, StoreError
 from job.sources.container_files import reopen
+from job.sources.object_images import read_object
+from job.sources.parquet_columns import find_column, image_bytes, image_selectors
 from job.sources.read_ahead import ReadAhead
+from job.sources.relative_uris import resolve_one
 from job.sources.source import Handle
 from job.spec.limits import Limits
 from job.stores.range_file import RangeFile
-from job.stores.storage import Folder
+from job.stores.storage import Folder, open_folder
 
 _ROWS = 16
 _UNITS_AHEAD = 4
@@ -45,7 +48,7 @@ def read_images(rows: pa.Table, column: str, limits: Limits) -> Iterator[Handle]
     """A handle for each row of `uri` (`FILE#ROW`), `etag` and `offset` (the row), in order; a thread reads ahead."""
     uris = [uri.rpartition("#")[0] for uri in rows["uri"].to_pylist()]
     units = _plan(uris, rows["etag"].to_pylist(), rows["offset"].to_pylist())
-    cursor = _Cursor(column)
+    cursor = _Cursor(column, limits)
     ahead = ReadAhead(
         lambda unit: cursor.read(units[unit]), [1] * len(units), [len(unit.rows) for unit in units], 1, _UNITS_AHEAD
     )
@@ -68,8 +71,10 @@ def _plan(uris: Sequence[str], etags: Sequence[str | None], rows: Sequence[int])
     return units
 
 
-def _pick(ahead: ReadAhead[list[bytes | None]], unit: int, position: int, limits: Limits) -> bytes:
+def _pick(ahead: ReadAhead[list[bytes | ImageError | None]], unit: int, position: int, limits: Limits) -> bytes:
     data = ahead.take(unit)[position]
+    if isinstance(data, ImageError):
+        raise data
     if data is None:
         raise ImageError("missing", "the row holds no bytes")
     limits.check_size(len(data))
@@ -79,14 +84,16 @@ def _pick(ahead: ReadAhead[list[bytes | None]], unit: int, position: int, limits
 class _Cursor:
     """A place in a column: rows further on in the same row group are reached without reading it again."""
 
-    def __init__(self, column: str) -> None:
-        self._column = column
+    def __init__(self, column: str, limits: Limits) -> None:
+        self._name = column
+        self._limits = limits
+        self._opened = lru_cache(maxsize=32)(open_folder)
         self._lock = threading.Lock()
         self._uri: str | None = None
         self._etag: str | None = None
 
-    def read(self, unit: _Unit) -> list[bytes | None]:
-        """The bytes of a unit's rows, None for a null. Raises ImageError."""
+    def read(self, unit: _Unit) -> list[bytes | ImageError | None]:
+        """The bytes of a unit's rows, None for a null, an error for one row's. Raises ImageError for all of them."""
         with self._lock:
             try:
                 if (unit.uri, unit.etag) != (self._uri, self._etag):
@@ -110,30 +117,41 @@ class _Cursor:
         parquet = open_parquet(self._folder, self._key, size, unit.etag, stream=True)
         groups = range(parquet.num_row_groups)
         self._starts = [0, *accumulate(parquet.metadata.row_group(group).num_rows for group in groups)]
-        self._path = self._column
-        if pa.types.is_struct(parquet.schema_arrow.field(self._column).type):
-            self._path = f"{self._column}.bytes"
+        column = find_column(parquet.schema_arrow, self._name)
+        if column is None:
+            raise StoreError(f"{unit.uri} has no column {self._name!r}, which was there when the plan was made")
+        self._column = column
         self._parquet = parquet
         self._uri, self._etag = unit.uri, unit.etag
         self._first = self._stop = self._group_stop = 0
 
-    def _value(self, row: int) -> bytes | None:
+    def _value(self, row: int) -> bytes | ImageError | None:
         if not self._first <= row < self._group_stop:
             self._start_group(row)
         while row >= self._stop:
             batch = next(self._batches, None)
             if batch is None:
                 raise StoreError(f"{self._uri}: row {row:,} was there when the plan was made and is not now")
-            self._values = _bytes_of(batch, self._column)
+            self._values = self._column.of(batch)
             self._first, self._stop = self._stop, self._stop + batch.num_rows
-        value: bytes | None = self._values[row - self._first].as_py()
-        return value
+        try:
+            value = image_bytes(self._values[row - self._first].as_py())
+        except ValueError as error:
+            return ImageError("unsupported", str(error))
+        return self._read_path(value) if isinstance(value, str) else value
+
+    def _read_path(self, path: str) -> bytes | ImageError:
+        """An image that the row only names; rare, for where all of a row group do, the plan has their own URIs."""
+        try:
+            return read_object(self._opened, resolve_one(path, str(self._uri)), None, None, self._limits)
+        except ImageError as error:
+            return error
 
     def _start_group(self, row: int) -> None:
         if row >= self._starts[-1]:
             raise StoreError(f"{self._uri} has {self._starts[-1]:,} rows; row {row:,} was there when the plan was made")
         group = bisect_right(self._starts, row) - 1
-        self._batches = self._parquet.iter_batches(_ROWS, row_groups=[group], columns=[self._path])
+        self._batches = self._parquet.iter_batches(_ROWS, row_groups=[group], columns=image_selectors(self._column))
         self._first = self._stop = self._starts[group]
         self._group_stop = self._starts[group + 1]
 
@@ -144,8 +162,3 @@ def _check_unchanged(folder: Folder, key: str, unit: _Unit) -> int:
     if entry is None:
         raise FileNotFoundError(unit.uri)
     return entry.size
-
-
-def _bytes_of(batch: pa.RecordBatch, column: str) -> pa.Array:
-    values = batch.column(batch.schema.get_field_index(column))
-    return values.field("bytes") if pa.types.is_struct(values.type) else values

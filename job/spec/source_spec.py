@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from job.spec.columns import RESERVED
 from job.spec.section import DefaultCountsAs, SpecModel
@@ -42,7 +42,23 @@ Depth = Annotated[
     ),
     DefaultCountsAs(),
 ]
-_KIND = "How the images are kept: `files`, `parquet` or `webdataset`"
+
+
+def check_keep(keep: tuple[str, ...]) -> tuple[str, ...]:
+    for column in keep:
+        if column in RESERVED:
+            raise ValueError(f"{column!r} is a column that Tench writes; rename it in the source")
+    if len(set(keep)) < len(keep):
+        raise ValueError("names a column twice")
+    return keep
+
+
+Keep = Annotated[
+    tuple[str, ...],
+    AfterValidator(check_keep),
+    Field(description="Columns carried to the output; their values stay as they are"),
+]
+_KIND = "How the images are kept: `files`, `parquet`, `webdataset` or `list`"
 
 
 _FIRST_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -81,17 +97,22 @@ class ParquetSource(SpecModel):
 
     kind: Literal["parquet"] = Field(description=_KIND)
     uri: SourceUri
-    label_from: str = Field(default="none", min_length=1, description="The expected label: a column's name")
+    label_from: str = Field(
+        default="none",
+        min_length=1,
+        description="The expected label: a column's name, or `a.b` for a field of a struct",
+    )
     label_names: LabelNames = None
     image_column: str | None = Field(
         default=None,
         min_length=1,
-        description="The column of encoded bytes, or of Hugging Face's `{bytes, path}`; `image` where none is named",
+        description="The column of encoded bytes, or of Hugging Face's `{bytes, path}`; `image` where none is named. "
+        "`a.b` is the field `b` of the struct `a`, for this key and the others that name columns",
     )
     uri_column: str | None = Field(
         default=None, min_length=1, description="The column of image URIs, instead of `image_column`"
     )
-    keep: tuple[str, ...] = Field(default=(), description="Columns carried to the output unchanged")
+    keep: Keep = ()
     orientation: OrientationWish = "auto"
     depth: Depth = "clip"
     limit: Limit = None
@@ -102,16 +123,6 @@ class ParquetSource(SpecModel):
         if uri_column is not None and info.data.get("image_column") is not None:
             raise ValueError("exclusive with image_column; give one of the two")
         return uri_column
-
-    @field_validator("keep")
-    @classmethod
-    def kept_columns_are_free_and_unique(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
-        for column in keep:
-            if column in RESERVED:
-                raise ValueError(f"{column!r} is a column that Tench writes; rename it in the source")
-        if len(set(keep)) < len(keep):
-            raise ValueError("names a column twice")
-        return keep
 
 
 class WebdatasetSource(SpecModel):
@@ -137,10 +148,44 @@ class WebdatasetSource(SpecModel):
         return label_from
 
 
+class ListSource(SpecModel):
+    """A list of image URIs: a line each, a CSV or JSON Lines with columns, or the inventory of a bucket."""
+
+    kind: Literal["list"] = Field(description=_KIND)
+    uri: SourceUri
+    uri_column: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The column of image URIs, which may be relative to the list; `file_name`, `uri`, `url` or `path` "
+        "where none is named, or the only one",
+    )
+    label_from: str = Field(
+        default="none",
+        min_length=1,
+        description="The expected label: a column's name; `directory` takes the name of the folder the image is in",
+    )
+    label_names: LabelNames = None
+    keep: Keep = ()
+    suffixes: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="URIs to take, by their ending; of an inventory images alone where none is named, of others all",
+    )
+    orientation: OrientationWish = "auto"
+    depth: Depth = "clip"
+    limit: Limit = None
+
+    @field_validator("suffixes")
+    @classmethod
+    def suffixes_are_those_of_files(cls, suffixes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if suffixes is None else FilesSource.suffixes_begin_with_a_dot(suffixes)
+
+
 SOURCES: Mapping[str, type[SpecModel]] = {
     "files": FilesSource,
     "parquet": ParquetSource,
     "webdataset": WebdatasetSource,
+    "list": ListSource,
 }
 
 
@@ -151,6 +196,7 @@ def _source_kind(value: Any) -> Any:
 SourceSpec = Annotated[
     Annotated[FilesSource, Tag("files")]
     | Annotated[ParquetSource, Tag("parquet")]
-    | Annotated[WebdatasetSource, Tag("webdataset")],
+    | Annotated[WebdatasetSource, Tag("webdataset")]
+    | Annotated[ListSource, Tag("list")],
     Discriminator(_source_kind),
 ]

@@ -11,8 +11,10 @@ _WORDS = {
     # source.kind
     "files": "file folder folders dir directory local path disk image images imagefolder image_folder jpg jpeg png "
     "s3 gs gcs gcp az azure abfs blob minio bucket object_store objects prefix",
-    "parquet": "pq arrow table csv tsv json jsonl hf huggingface hugging_face dataset datasets delta iceberg",
+    "parquet": "pq arrow table hf huggingface hugging_face dataset datasets delta iceberg",
     "webdataset": "tar tars tarball tarfile tar_shards shards wds web_dataset",
+    "list": "lists txt text lines csv tsv json jsonl ndjson jsonlines json_lines urls uris url_list uri_list filelist "
+    "file_list manifest metadata inventory s3_inventory gcs_inventory",
     # model.kind
     "torchvision": "torch pytorch torch_vision tv torchhub torch_hub",
     "transformers": "hf huggingface hugging_face huggingface_hub hub transformer pipeline automodel",

@@ -11,6 +11,7 @@ from chart.helm import CHART, RUN, HelmError, Object, manifest
 
 PARQUET = {"kind": "parquet", "uri": "s3://images/products.parquet"}
 WEBDATASET = {"kind": "webdataset", "uri": "s3://images/shards/"}
+LIST = {"kind": "list", "uri": "s3://images/all.csv"}
 DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 
 
@@ -30,6 +31,7 @@ DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(enco
         ({"job": {"source": {"keep": []}}}, "at '/job/source': additional properties 'keep' not allowed"),
         ({"job": {"source": PARQUET | {"kept": []}}}, "at '/job/source': additional properties 'kept' not allowed"),
         ({"job": {"source": WEBDATASET | {"keep": []}}}, "at '/job/source': additional properties 'keep' not allowed"),
+        ({"job": {"source": LIST | {"keeps": []}}}, "at '/job/source': additional properties 'keeps' not allowed"),
         (
             {"job": {"source": {"kind": "parket"}}},
             "at '/job/source/kind': value must be one of 'files', 'parquet', 'web",

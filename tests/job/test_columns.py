@@ -34,6 +34,12 @@ def write_uris(folder):
     return {"kind": "parquet", "uri": str(folder / "list.parquet"), "uri_column": "url", "keep": ["sku"]}
 
 
+def write_list(folder):
+    write_files(folder)
+    (folder / "metadata.csv").write_text("file_name,sku\n" + "".join(f"{name},1\n" for name in IMAGES))
+    return {"kind": "list", "uri": str(folder / "metadata.csv"), "keep": ["sku"]}
+
+
 def write_tar(folder):
     with tarfile.open(folder / "images.tar", "w") as archive:
         for name, data in IMAGES.items():
@@ -43,7 +49,13 @@ def write_tar(folder):
     return {"kind": "webdataset", "uri": str(folder)}
 
 
-SOURCES = {"files": write_files, "parquet": write_parquet, "uris": write_uris, "webdataset": write_tar}
+SOURCES = {
+    "files": write_files,
+    "parquet": write_parquet,
+    "uris": write_uris,
+    "list": write_list,
+    "webdataset": write_tar,
+}
 
 
 def columns_of(tmp_path, source, task):
@@ -61,7 +73,7 @@ def columns_of(tmp_path, source, task):
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_run_writes_these_columns_in_this_order(tmp_path, source, task):
     manifest, predictions = columns_of(tmp_path, source, task)
-    kept = ["sku"] if source in ("parquet", "uris") else []
+    kept = ["sku"] if source in ("parquet", "uris", "list") else []
     offset = [OFFSET] if source in ("parquet", "webdataset") else []
     assert manifest == [*PLACE, *LISTED, *offset, *kept]
     own = [name for name in CARRIED if name not in HIDDEN]

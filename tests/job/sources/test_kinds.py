@@ -8,7 +8,7 @@ from job.sources.open_source import open_source
 from job.spec.limits import Limits
 from job.spec.spec import SOURCES
 
-FILES = {"files": "cat.JPG", "parquet": "train.parquet", "webdataset": "shard-0.tar"}
+FILES = {"files": "cat.JPG", "parquet": "train.parquet", "webdataset": "shard-0.tar", "list": "cats.csv"}
 OTHERS = [(kind, other) for kind in FILES for other in FILES if kind != other]
 
 
@@ -55,6 +55,8 @@ def test_a_file_and_a_folder_of_another_kind_are_refused_with_that_kind(root, ki
         ("files", "shard-{000..099}.tar", "source.kind: webdataset reads such files"),
         ("files", "train-*.parquet", "source.kind: parquet reads such files"),
         ("parquet", "cats.jpg", "source.kind: files reads such files"),
+        ("list", "cats.jpg", "source.kind: files reads such files"),
+        ("files", "cats.jsonl", "source.kind: list reads such files"),
         ("webdataset", "all.tar.gz", "what is packed is not read: unpack it to a folder, a packed tar to a .tar"),
     ],
 )
@@ -83,10 +85,11 @@ def test_an_image_needs_no_name_like_one(root):
 
 
 def test_a_name_is_of_one_kind_whatever_its_case():
-    assert [kind_of(name) for name in ("a.PQ", "x/b.Tar", "c.tiff/", "d.tar.gz", "jpg", "")] == [
+    assert [kind_of(name) for name in ("a.PQ", "x/b.Tar", "c.tiff/", "e.CSV.gz", "d.tar.gz", "jpg", "")] == [
         "parquet",
         "webdataset",
         "files",
+        "list",
         None,
         None,
         None,

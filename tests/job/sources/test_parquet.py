@@ -331,8 +331,6 @@ def test_uris_of_a_column_are_read_wherever_they_point(s3, tmp_path):
         None,
         "  ",
         f"{s3.anonymous_uri}/img/a b#.jpg",
-        "https://example.invalid/x.jpg",
-        "s3://",
         "gone.jpg",
         "big.jpg",
         "zero.jpg",
@@ -355,13 +353,26 @@ def test_uris_of_a_column_are_read_wherever_they_point(s3, tmp_path):
         "missing",
         "missing",
         b"bucket",
-        "unreadable",
-        "unreadable",
         "missing",
         "too-large",
         "empty",
         b"near",
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://example.invalid/x.jpg", "https://example.invalid/x.jpg: only s3://"),
+        ("s3://", "the URI of a bucket is"),
+        ("gs://bucket", "gs://bucket names a bucket and no object"),
+        ("x.tar", "x.tar is read with source.kind: webdataset"),
+    ],
+)
+def test_uris_that_can_be_no_image_are_refused_with_their_row(tmp_path, url, why):
+    pq.write_table(pa.table({"url": ["a.jpg", None, "s3://b/x.jpg", url]}), tmp_path / "x.parquet", row_group_size=2)
+    with pytest.raises(SourceError, match=rf"source\.uri_column: .*x\.parquet, row 3: .*{why}"):
+        rows_of(source_of(str(tmp_path), uri_column="url"))
 
 
 def test_relative_uris_of_a_local_file_are_beside_it(tmp_path):

@@ -72,6 +72,14 @@ PARQUET = {
     "label_from": "class",
 }
 WEBDATASET = {"kind": "webdataset", "uri": "gs://b/{0..9}.tar", "label_from": ".cls"}
+LIST = {
+    "kind": "list",
+    "uri": "l.csv",
+    "uri_column": "url",
+    "label_from": "class",
+    "keep": ["sku"],
+    "suffixes": [".jpg"],
+}
 SCHEMA = json.loads(Path(inspect.getfile(JobSpec)).parents[1].joinpath("spec.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
@@ -142,12 +150,26 @@ def test_the_promised_defaults_of_other_sources() -> None:
     }
 
 
+def test_the_promised_defaults_of_a_list() -> None:
+    found = JobSpec.model_validate(REQUIRED | {"source": {"kind": "list", "uri": "t"}}).source
+    assert found.model_dump(exclude={"kind", "uri"}) == {
+        "uri_column": None,
+        "label_from": "none",
+        "label_names": None,
+        "keep": (),
+        "suffixes": None,
+        "orientation": "auto",
+        "depth": "clip",
+        "limit": None,
+    }
+
+
 def test_exactly_five_fields_have_no_default() -> None:
     paths = [path for path in _leaves(REQUIRED) if not _accepted(_without(REQUIRED, path))]
     assert paths == [("name",), ("source", "uri"), ("model", "kind"), ("model", "name"), ("output", "uri")]
 
 
-@pytest.mark.parametrize("source", [EVERYTHING["source"], PARQUET, WEBDATASET], ids=lambda source: source["kind"])
+@pytest.mark.parametrize("source", [EVERYTHING["source"], PARQUET, WEBDATASET, LIST], ids=lambda source: source["kind"])
 def test_the_schema_and_the_models_take_the_contract_s_example(source: dict[str, Any]) -> None:
     example = EVERYTHING | {"source": source}
     VALIDATOR.validate(example)
@@ -160,12 +182,17 @@ def test_the_schema_is_sound_and_says_what_it_is() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert SCHEMA["title"]
-    assert SCHEMA["properties"]["source"]["discriminator"]["mapping"].keys() == {"files", "parquet", "webdataset"}
+    assert SCHEMA["properties"]["source"]["discriminator"]["mapping"].keys() == {
+        "files",
+        "parquet",
+        "webdataset",
+        "list",
+    }
 
 
 def test_every_field_has_a_description_and_no_object_takes_other_keys() -> None:
     objects = [SCHEMA, *SCHEMA["$defs"].values()]
-    assert len(objects) == 10
+    assert len(objects) == 11
     for schema in objects:
         assert schema["additionalProperties"] is False
         for name, field in schema["properties"].items():
@@ -186,7 +213,7 @@ JUNK = st.one_of(
 @settings(max_examples=500, deadline=None)
 @given(data=st.data())
 def test_what_the_models_take_the_schema_takes(data: st.DataObject) -> None:
-    source = data.draw(st.sampled_from([EVERYTHING["source"], PARQUET, WEBDATASET]))
+    source = data.draw(st.sampled_from([EVERYTHING["source"], PARQUET, WEBDATASET, LIST]))
     example = copy.deepcopy(EVERYTHING | {"source": source})
     *sections, key = data.draw(st.sampled_from([*_leaves(example), *((section,) for section in example)]))
     (example[sections[0]] if sections else example)[key] = data.draw(JUNK)
@@ -256,6 +283,8 @@ def test_a_model_that_cannot_be_loaded_is_refused(model: dict[str, Any], text: s
         ({"kind": "parquet", "image_column": "a", "uri_column": "b"}, "exclusive with image_column"),
         ({"kind": "parquet", "keep": ["sku", "label"]}, "'label' is a column that Tench writes"),
         ({"kind": "parquet", "keep": ["sku", "sku"]}, "names a column twice"),
+        ({"kind": "list", "keep": ["label"]}, "'label' is a column that Tench writes"),
+        ({"kind": "list", "suffixes": ["jpg"]}, "such as .jpg; 'jpg' is not"),
         ({"kind": "webdataset", "label_from": "cls"}, "begins with a dot"),
     ],
 )
