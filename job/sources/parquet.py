@@ -94,7 +94,7 @@ class ParquetReader:
         found["size"] = pa.nulls(count, pa.int64())
         found["expected"] = labels if classes is None else rename(labels, classes)
         if self._image_column is None:
-            found["uri"] = resolve(_as_text(batch.column(self._spec.uri_column)), file.uri)
+            found["uri"] = resolve(_as_text(batch.column(self._spec.uri_column)), file.uri, start)
             found["etag"] = pa.nulls(count, pa.string())
             return found
         found["offset"] = pa.array(range(start, start + count), pa.int64())
