@@ -41,6 +41,10 @@ class LeftOutCounts:
         for kind, (count, example) in kinds.items():
             self.add(kind, count, example)
 
+    def count(self, kind: str) -> int:
+        with self._lock:
+            return self._counts[kind]
+
     def records(self) -> tuple[LeftOut, ...]:
         """The most first."""
         with self._lock:
