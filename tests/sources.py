@@ -15,3 +15,8 @@ def outcome(handle):
         return handle()
     except ImageError as error:
         return error.kind
+
+
+def as_rows_name_it(uri):
+    """A source's URI as its rows have it: without `anonymous@`, so that they join with other tables."""
+    return uri.replace("anonymous@", "")

@@ -11,6 +11,8 @@ import pyarrow as pa
 from job.errors import SourceError
 from job.sources.kinds import count_kinds, kind_hint, kind_of, uri_hint
 from job.sources.left_out import LeftOutCounts, by_suffix
+from job.sources.listing import list_objects
+from job.sources.run_folders import names_parts_of_runs, own_runs_hint
 from job.stores.storage import Entry, Folder, open_folder, split_uri
 
 HIDDEN_NAMES = "names that begin with _ or ."
@@ -46,12 +48,15 @@ def find_containers(uri: str, suffixes: tuple[str, ...], left_out: LeftOutCounts
     if _WILDCARD.search(uri):
         return _matching(uri, kind, left_out)
     folder = open_folder(uri)
-    found = _select(folder, "", re.compile(rf"(?s).*(?:{'|'.join(map(re.escape, suffixes))})", re.IGNORECASE), left_out)
-    if not found.files and not found.others:
+    found = _select(
+        folder, uri, "", re.compile(rf"(?s).*(?:{'|'.join(map(re.escape, suffixes))})", re.IGNORECASE), left_out
+    )
+    own_runs = own_runs_hint(left_out)
+    if not found.files and not found.others and not own_runs:
         return [_named(uri, kind)]
     if not found.files:
         none = f"none of the {found.others:,} objects below {uri} ends with {' or '.join(suffixes)}"
-        raise SourceError(f"source.uri: {none}{kind_hint(found.kinds)}")
+        raise SourceError(f"source.uri: {none}{kind_hint(found.kinds) or own_runs}")
     return found.files
 
 
@@ -90,10 +95,10 @@ def _matching(uri: str, kind: str, left_out: LeftOutCounts) -> list[ContainerFil
     root = literal[: literal.rfind("/") + 1] or "."
     tokens = re.split(r"(\*\*/|\*\*|\*|\?)", uri[len(literal[: literal.rfind("/") + 1]) :])
     pattern = re.compile("(?s)" + "".join(_GLOB.get(token, re.escape(token)) for token in tokens))
-    found = _select(open_folder(root), literal.removeprefix(root) if root != "." else literal, pattern, left_out)
+    found = _select(open_folder(root), uri, literal.removeprefix(root) if root != "." else literal, pattern, left_out)
     if not found.files:
         others = f"{found.others:,} others are below {os.path.dirname(literal) or '.'}"
-        hint = uri_hint(kind, uri) or kind_hint(found.kinds)
+        hint = uri_hint(kind, uri) or kind_hint(found.kinds) or own_runs_hint(left_out)
         raise SourceError(f"source.uri: no object matches {uri}; {others}{hint}")
     for file in found.files:
         _check_kind(file.uri, kind)
@@ -114,9 +119,9 @@ class _Selection:
     kinds: Counter[str] = field(default_factory=Counter)
 
 
-def _select(folder: Folder, prefix: str, pattern: re.Pattern[str], left_out: LeftOutCounts) -> _Selection:
+def _select(folder: Folder, uri: str, prefix: str, pattern: re.Pattern[str], left_out: LeftOutCounts) -> _Selection:
     found = _Selection()
-    for listing in folder.list(prefix):
+    for listing in list_objects(folder, left_out, prefix, with_runs=names_parts_of_runs(uri)):
         others: list[str] = []
         passed_over: list[str] = []
         for row in listing.to_pylist():

@@ -10,7 +10,9 @@ import pyarrow.compute as pc
 from job.errors import SourceError
 from job.sources.kinds import count_kinds, kind_hint, kind_of, packed_hint, uri_hint
 from job.sources.left_out import LeftOutCounts, by_suffix
+from job.sources.listing import list_objects
 from job.sources.object_images import read_objects
+from job.sources.run_folders import own_runs_hint
 from job.sources.source import ROW_FIELDS, Handle
 from job.spec.limits import Limits
 from job.spec.spec import FilesSource
@@ -32,7 +34,7 @@ class FilesReader:
         folder = open_folder(self._spec.uri)
         images = others = 0
         kinds: Counter[str] = Counter()
-        for listing in folder.list():
+        for listing in list_objects(folder, left_out):
             is_image = self._is_image(listing["key"])
             files = listing.filter(is_image)
             left_out.add_all(by_suffix(listing.filter(pc.invert(is_image))["key"]))
@@ -44,9 +46,10 @@ class FilesReader:
                 kinds += count_kinds(listing["key"].to_pylist())
         if images:
             return
-        single = None if others else self._single()
+        own_runs = own_runs_hint(left_out)
+        single = None if others or own_runs else self._single()
         if single is None:
-            raise SourceError(self._nothing_found(folder.uri, others, kinds))
+            raise SourceError(self._nothing_found(folder.uri, others, kinds) + own_runs)
         yield single
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:

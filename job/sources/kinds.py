@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from job.spec.spec import FilesSource
+from job.stores.uris import unescaped
 
 PARQUET = (".parquet", ".pq")
 TAR = (".tar",)
@@ -42,6 +43,8 @@ def uri_hint(kind: str, uri: str) -> str:
         return f"; source.kind: {meant} reads such files"
     if kind == "files" and _PATTERN.search(uri):
         return "; source.kind: files takes a folder and source.suffixes, and no patterns"
+    if (plain := unescaped(uri)) != uri:
+        return f"; a percent sign is itself there, so where it escapes write {plain}"
     return packed_hint(uri)
 
 

@@ -46,6 +46,10 @@ class LeftOutCounts:
         for each in records:
             self.add(each.kind, each.count, each.example)
 
+    def count(self, kind: str) -> int:
+        with self._lock:
+            return self._counts[kind]
+
     def records(self) -> tuple[LeftOut, ...]:
         """The most first."""
         with self._lock:

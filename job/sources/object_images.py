@@ -10,6 +10,7 @@ from job.sources.read_ahead import ReadAhead
 from job.sources.source import Handle
 from job.spec.limits import Limits
 from job.stores.storage import Folder, is_bucket, open_folder, split_uri
+from job.stores.uris import unescaped
 
 _THREADS = 32
 _AHEAD_BYTES = 64 << 20
@@ -43,9 +44,7 @@ def read_object(opened: Callable[[str], Folder], uri: str, size: int | None, eta
     limits.check_size(size)
     try:
         root, key = split_uri(uri)
-        folder = opened(root)
-        # Of an unknown size, one byte more than may be is enough to know.
-        data = folder.read(key, etag) if size is not None else folder.read_range(key, 0, limits.max_bytes + 1, etag)
+        data = _read_key(opened(root), key, size, etag, limits)
     except FileNotFoundError:
         raise ImageError("missing", "there is no such object") from None
     except ObjectChanged as error:
@@ -56,3 +55,16 @@ def read_object(opened: Callable[[str], Folder], uri: str, size: int | None, eta
         raise ImageError("too-large", f"more than {limits.max_bytes:,} bytes (errors.max_bytes)")
     limits.check_size(len(data))
     return data
+
+
+def _read_key(folder: Folder, key: str, size: int | None, etag: str | None, limits: Limits) -> bytes:
+    # Of an unknown size, one byte more than may be is enough to know.
+    length = None if size is not None else limits.max_bytes + 1
+    try:
+        return folder.read(key, etag) if length is None else folder.read_range(key, 0, length, etag)
+    except FileNotFoundError:
+        plain = unescaped(key)
+        if length is None or plain == key:
+            raise
+        # No listing gave this key. Spark's input_file_name() and others escape what they write into a table.
+        return folder.read_range(plain, 0, length)

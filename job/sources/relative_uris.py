@@ -1,4 +1,4 @@
-"""URIs that stand in a file and may be relative to it."""
+"""URIs that stand in a file: they may be relative to it, and are refused at once where they are of no store."""
 
 import posixpath
 import re
@@ -7,30 +7,40 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from job.errors import StoreError
 from job.sources.kinds import kind_of
 from job.stores.storage import split_uri
+from job.stores.uris import canonical
 
-_ABSOLUTE = r"^([A-Za-z][A-Za-z0-9+.-]*://|/)"
-_HEAD = r"(?s)^(?P<head>[A-Za-z][A-Za-z0-9+.-]*://[^/]*)(?P<key>.*)$"
+# Most URIs, in their one form: these need no second look.
+_USUAL = r"^(?:(?:s3|gs|az)://(?:anonymous@)?[^/@]+/.|/)"
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/|[A-Za-z][A-Za-z0-9+.-]+:/")
+_NO_OBJECT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*/?")
 _OF_OTHER_KINDS = r"(?i)\.(?:parquet|pq|tar|csv|tsv|jsonl|ndjson)(?:\.gz)?$"
 _DOTTED = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 
 
 def resolve(uris: pa.Array, file_uri: str) -> pa.Array:
-    """Relative URIs from the folder of the file that holds them; a null becomes "", which reads as a missing image."""
+    """Relative URIs from the folder of the file that holds them; a null becomes "", which reads as a missing image.
+
+    A URI with a scheme stays as it is written, so that the file's rows still join; `first_unreadable` tells of one that
+    no store reads.
+    """
     uris = pc.fill_null(uris, "")
-    if pc.all(pc.match_substring_regex(uris, _ABSOLUTE)).as_py():
+    usual = pc.match_substring_regex(uris, _USUAL)
+    if pc.all(usual).as_py():
         return uris
     absolute = partial(resolve_one, file_uri=file_uri)
-    return pa.array([absolute(uri) for uri in uris.to_pylist()], pa.string())
+    found = uris.to_pylist()
+    for index in pc.indices_nonzero(pc.invert(usual)).to_pylist():
+        found[index] = absolute(found[index])
+    return pa.array(found, pa.string())
 
 
 def resolve_one(uri: str, file_uri: str) -> str:
     """One URI, as `resolve` does it."""
-    folder = file_uri.rpartition("/")[0]
-    if not uri.strip() or re.match(_ABSOLUTE, uri):
+    if not uri.strip() or _why_not(uri) or _ABSOLUTE.match(uri) or canonical(uri) != uri:
         return uri
+    folder = file_uri.rpartition("/")[0]
     if _DOTTED.search(uri) is None:
         return f"{folder}/{uri}"
     root, key = split_uri(f"{folder}/{uri}")
@@ -39,27 +49,24 @@ def resolve_one(uri: str, file_uri: str) -> str:
 
 def first_unreadable(uris: pa.Array) -> tuple[int, str] | None:
     """The place of the first URI that cannot be an image's, and why; None where all can. "" can, as a missing image."""
-    parts = pc.extract_regex(uris, _HEAD)
-    heads, keys = pc.struct_field(parts, "head"), pc.struct_field(parts, "key")
-    bad: list[tuple[int, str]] = []
-    for head in heads.unique().to_pylist():
-        if head is not None and _why_not(f"{head}/x"):
-            place = pc.index(heads, head).as_py()
-            bad.append((place, _why_not(uris[place].as_py()) or ""))
-    for is_bad, why in (
-        (pc.is_in(keys, pa.array(["", "/"])), "names a bucket and no object"),
-        (pc.match_substring_regex(uris, _OF_OTHER_KINDS), ""),
-    ):
-        place = pc.index(pc.fill_null(is_bad, False), True).as_py()
-        if place >= 0:
-            uri = uris[place].as_py()
-            bad.append((place, f"{uri} {why or f'is read with source.kind: {kind_of(uri)}'}"))
-    return min(bad, key=lambda found: found[0], default=None)
+    unusual = pc.indices_nonzero(pc.invert(pc.match_substring_regex(uris, _USUAL))).to_pylist()
+    place = next((index for index in unusual if _why_not(uris[index].as_py())), None)
+    bad = [] if place is None else [(place, f"{_shown(uris[place].as_py())}: {_why_not(uris[place].as_py())}")]
+    other = pc.index(pc.match_substring_regex(uris, _OF_OTHER_KINDS), True).as_py()
+    if other >= 0:
+        uri = uris[other].as_py()
+        bad.append((other, f"{_shown(uri)} is read with source.kind: {kind_of(uri)}"))
+    return min(bad, default=None)
 
 
 def _why_not(uri: str) -> str | None:
     try:
-        split_uri(uri)
-    except StoreError as error:
+        place = canonical(uri)
+    except ValueError as error:
         return str(error)
-    return None
+    return "it names a bucket and no object" if _NO_OBJECT.fullmatch(place) else None
+
+
+def _shown(uri: str) -> str:
+    """On one line, not too long, and without what stands before an @, which may be a secret key."""
+    return repr(re.sub(r"(://)(?!anonymous@)[^/@]+@", r"\1…@", uri)[:100])

@@ -14,6 +14,7 @@ from job.errors import SourceError, StoreError
 from job.plan.records import LeftOut
 from job.sources.label_names import load_names, rename
 from job.sources.left_out import LeftOutCounts
+from job.sources.public_bucket import PublicBucket
 from job.sources.unlabelled import Unlabelled
 from job.spec.columns import LISTED, OFFSET
 from job.spec.spec import SourceSpec
@@ -48,6 +49,7 @@ class Source:
     def __init__(self, spec: SourceSpec, reader: Reader) -> None:
         self._spec = spec
         self._reader = reader
+        self._public = PublicBucket.of(spec.uri)
         self._left_out = LeftOutCounts()
 
     @property
@@ -60,8 +62,9 @@ class Source:
 
         `names_by_id` are class names of expected labels that are ids, where the spec has no `label_names`.
 
-        Columns: `uri` string, `size` int64 (null: not known yet), `etag` string, `expected` string; `offset` int64
-        where images lie inside a file (Parquet: the row; a tar: the byte); then the kept columns.
+        Columns: `uri` string, without the `anonymous@` of the source's own bucket, so that other tables join; `size`
+        int64 (null: not known yet), `etag` string, `expected` string; `offset` int64 where images lie inside a file
+        (Parquet: the row; a tar: the byte); then the kept columns.
         Raises SourceError where there are none, or where they are not what the spec says.
         """
         left = self._spec.limit
@@ -75,7 +78,7 @@ class Source:
                     position = table.schema.get_field_index("expected")
                     table = table.set_column(position, "expected", rename(table["expected"].combine_chunks(), names))
                 unlabelled.add(table)
-                yield table
+                yield self._public.name_plainly(table) if self._public else table
                 left = None if left is None else left - table.num_rows
                 if left == 0:
                     break
@@ -90,4 +93,4 @@ class Source:
         Buckets are read ahead of the handles that are called, within a bound; files of this machine are read when a
         handle is called.
         """
-        return self._reader.read(rows)
+        return self._reader.read(self._public.name_as_public(rows) if self._public else rows)

@@ -104,7 +104,7 @@ class ModelSpec(SpecModel):
         if kind == "torchvision":
             check_torchvision_name(name)
         if kind == "transformers":
-            check_uri(name)
+            return check_uri(name)
         if kind == "python" and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", name):
             raise ValueError("a python model is named module:factory")
         return name

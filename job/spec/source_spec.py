@@ -13,8 +13,8 @@ from job.spec.values import Count, Uri
 SourceUri = Annotated[
     Uri,
     Field(
-        description="Where the images are: `s3://`, `gs://`, `az://` or a path; a relative path starts from the "
-        "working directory; `s3://anonymous@…` signs nothing"
+        description="Where the images are: `s3://`, `gs://`, `az://`, `abfss://` or a path; a relative path starts "
+        "from the working directory; `s3://anonymous@…` signs nothing"
     ),
 ]
 LabelNames = Annotated[

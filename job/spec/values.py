@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-SCHEMES = ("s3", "gs", "az")
+from job.stores.uris import canonical
 
 _NAME_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"  # DNS-1035
 _NAME_CHARACTERS = 30
@@ -16,24 +16,12 @@ _SMALLEST_SHARE = 0.0001
 
 
 def check_uri(uri: str) -> str:
-    """A store's URI or a local path; other schemes are refused, so that a spec cannot make a worker call anywhere."""
+    """A store's URI, in its one form, or a local path; others are refused: no spec makes a worker call anywhere."""
     if not uri.strip():
         raise ValueError("must not be empty")
     if "\0" in uri:
         raise ValueError("has a NUL character, which neither a path nor a URI can have")
-    scheme, separator, rest = uri.partition("://")
-    if not separator and uri.split(":")[0] in SCHEMES and ":" in uri:
-        raise ValueError("a store's URI has two slashes after the colon, such as s3://bucket/folder/")
-    if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
-        return uri
-    if scheme not in SCHEMES:
-        raise ValueError(f"unknown scheme {scheme}://; s3://, gs://, az:// and local paths are read")
-    user, at, bucket = rest.partition("/")[0].rpartition("@")
-    if at and user != "anonymous":
-        raise ValueError("only anonymous@ may stand before the bucket; credentials come from the environment")
-    if not bucket:
-        raise ValueError("names no bucket")
-    return uri
+    return canonical(uri)
 
 
 def check_name(name: str) -> str:

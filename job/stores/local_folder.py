@@ -4,7 +4,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -15,6 +15,13 @@ from job.errors import ObjectChanged, SourceError, StoreError
 from job.stores.folder import ROWS_PER_TABLE, Entry, listing
 
 FolderId = tuple[int, int]
+PassOver = Callable[[str, str], None]
+"""Told of each thing that a listing passes over: what it is, in the plural, and its key."""
+
+CLOSED_FOLDERS = "folders that cannot be opened"
+CLOSED_FILES = "files that cannot be looked at"
+LOOPS = "links to a folder that they are in"
+NO_FILES = "pipes, sockets and devices"
 _NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -32,11 +39,24 @@ class LocalFolder:
     def __repr__(self) -> str:
         return f"LocalFolder({self.uri!r})"
 
-    def list(self, prefix: str = "") -> Iterator[pa.Table]:
+    def list(self, prefix: str = "", pass_over: PassOver | None = None) -> Iterator[pa.Table]:
+        """As every `Folder` does. With `pass_over` it goes on past what this user may not open; else it raises."""
         top = prefix[: prefix.rfind("/") + 1]
-        keys = _walk(self.uri, top, prefix, frozenset())
+        keys = _walk(self.uri, top, prefix, frozenset(), pass_over)
         while batch := list(islice(keys, ROWS_PER_TABLE)):
-            yield listing([(key, *entry) for key in batch if (entry := _stat(self._path(key))) is not None])
+            yield listing([(key, *entry) for key in batch if (entry := self._listed(key, pass_over)) is not None])
+
+    def _listed(self, key: str, pass_over: PassOver | None) -> tuple[int | None, str] | None:
+        try:
+            entry = _stat(self._path(key))
+        except StoreError as error:
+            if pass_over is None or not isinstance(error.__cause__, PermissionError):
+                raise
+            pass_over(CLOSED_FILES, key)
+            return None
+        if entry is None and pass_over:
+            pass_over(NO_FILES, key)
+        return entry
 
     def folders(self) -> Sequence[str]:
         try:
@@ -135,7 +155,7 @@ class LocalFolder:
         return temporary
 
 
-def _walk(root: str, folder: str, prefix: str, above: frozenset[FolderId]) -> Iterator[str]:
+def _walk(root: str, folder: str, prefix: str, above: frozenset[FolderId], pass_over: PassOver | None) -> Iterator[str]:
     """Keys of the files below `folder` (a key that ends with a slash, or "") that begin with `prefix`."""
     path = f"{root.removesuffix('/')}/{folder}"
     try:
@@ -144,9 +164,14 @@ def _walk(root: str, folder: str, prefix: str, above: frozenset[FolderId]) -> It
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
+        if isinstance(error, PermissionError) and pass_over and above:
+            pass_over(CLOSED_FOLDERS, folder)
+            return
         raise _translate(error, path) from error
     here = (status.st_dev, status.st_ino)
     if here in above:
+        if pass_over:
+            pass_over(LOOPS, folder)
         return
     for start in range(0, len(names), ROWS_PER_TABLE):
         for name in names[start : start + ROWS_PER_TABLE].to_pylist():
@@ -154,7 +179,7 @@ def _walk(root: str, folder: str, prefix: str, above: frozenset[FolderId]) -> It
             if not key.startswith(prefix) and not (name.endswith("/") and prefix.startswith(key)):
                 continue
             if name.endswith("/"):
-                yield from _walk(root, key, prefix, above | {here})
+                yield from _walk(root, key, prefix, above | {here}, pass_over)
             else:
                 yield key
 
@@ -181,7 +206,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        # A link that leads nowhere, or into a folder that is closed: as a file it is looked at once more.
+        if error.errno == errno.ELOOP or isinstance(error, PermissionError):
             return False
         raise _translate(error, entry.path) from error
 

@@ -25,7 +25,7 @@ from job.stores.retry import RetryPolicy, TransientError
 
 if TYPE_CHECKING:
     from obstore import GetOptions, PutMode
-    from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Store
+    from obstore.store import AzureConfig, AzureStore, ClientConfig, GCSStore, RetryConfig, S3Store
 
     Store = AzureStore | GCSStore | S3Store
     Build = Callable[[ClientConfig, RetryConfig], Store]
@@ -170,13 +170,20 @@ def open_google(bucket: str, anonymous: bool, policy: RetryPolicy) -> ObstoreObj
 
 
 def open_azure(container: str, anonymous: bool, policy: RetryPolicy) -> ObstoreObjects:
-    """An Azure container; the account and its credentials come from `AZURE_STORAGE_*` or a workload identity."""
+    """An Azure container, perhaps `CONTAINER@ACCOUNT`; else the account comes from `AZURE_STORAGE_*`.
+
+    Its credentials come from there too, or from a workload identity.
+    """
     from obstore.store import AzureStore
 
-    def build(client: "ClientConfig", retries: "RetryConfig") -> "Store":
-        return AzureStore(container, client_options=client, retry_config=retries, skip_signature=anonymous)
+    name, _, account = container.partition("@")
+    config: AzureConfig = {"account_name": account} if account else {}
+    root = f"abfss://{'anonymous@' if anonymous else ''}{container}.dfs.core.windows.net"
 
-    return _open(_root("az", container, anonymous), build, policy)
+    def build(client: "ClientConfig", retries: "RetryConfig") -> "Store":
+        return AzureStore(name, config=config, client_options=client, retry_config=retries, skip_signature=anonymous)
+
+    return _open(root if account else _root("az", container, anonymous), build, policy)
 
 
 def _open(root: str, build: "Build", policy: RetryPolicy) -> ObstoreObjects:

@@ -1,4 +1,4 @@
-"""The one way to bytes: a URI of a bucket (`s3://`, `gs://`, `az://`) or a local path becomes a `Folder`.
+"""The one way to bytes: a URI of a bucket or a local path, in any of the forms of `uris`, becomes a `Folder`.
 
 Sources, the plan, the sink, labels and weights all read and write through it. It knows nothing of images or runs.
 Buckets are read with obstore; `boto3`, which takes a third of a second to load, only where an S3 bucket needs it.
@@ -10,6 +10,7 @@ import re
 from job.errors import StoreError
 from job.stores.folder import LISTING, ROWS_PER_TABLE, Entry, Folder
 from job.stores.retry import RetryPolicy
+from job.stores.uris import BucketUri, canonical, split_bucket
 
 __all__ = [
     "LISTING",
@@ -23,24 +24,19 @@ __all__ = [
     "split_uri",
 ]
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_BUCKET = re.compile(
-    r"(?P<root>(?P<scheme>s3|gs|az)://(?P<anonymous>anonymous@)?(?P<bucket>[^/@]+))(?:/(?P<key>.*))?", re.DOTALL
-)
-
 
 def open_folder(uri: str, policy: RetryPolicy | None = None) -> Folder:
     """The folder at `uri`, which need not exist. Raises StoreError where the URI or the credentials are wrong."""
-    bucket = _match_bucket(uri)
+    bucket = _split_bucket(uri)
     if bucket is None:
         from job.stores.local_folder import LocalFolder
 
-        return LocalFolder(_absolute(uri))
+        return LocalFolder(_absolute(canonical(uri)))
     from job.stores.bucket import BucketFolder, open_bucket
 
     policy = policy or RetryPolicy.from_environment()
-    objects = open_bucket(bucket["scheme"], bucket["bucket"], bucket["anonymous"] is not None, policy)
-    return BucketFolder(bucket["root"], (bucket["key"] or "").rstrip("/"), objects, policy)
+    objects = open_bucket(bucket.scheme, bucket.bucket, bucket.anonymous, policy)
+    return BucketFolder(bucket.root, bucket.key.rstrip("/"), objects, policy)
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -48,10 +44,10 @@ def split_uri(uri: str) -> tuple[str, str]:
 
     "s3://anonymous@b/k x.jpg" gives "s3://anonymous@b" and "k x.jpg"; "~/k x.jpg" its absolute folder and "k x.jpg".
     """
-    bucket = _match_bucket(uri)
+    bucket = _split_bucket(uri)
     if bucket is not None:
-        return bucket["root"], bucket["key"] or ""
-    folder, name = os.path.split(_absolute(uri))
+        return bucket.root, bucket.key
+    folder, name = os.path.split(_absolute(canonical(uri)))
     return folder, name
 
 
@@ -63,21 +59,18 @@ def read_uri(uri: str) -> bytes:
 
 def is_bucket(uri: str) -> bool:
     """Whether a URI points into a bucket; what is no path and no bucket's URI does not."""
-    return _BUCKET.fullmatch(uri) is not None
+    try:
+        return split_bucket(uri) is not None
+    except ValueError:
+        return False
 
 
-def _match_bucket(uri: str) -> re.Match[str] | None:
-    """The parts of a bucket's URI, None for a path."""
-    scheme = _SCHEME.match(uri)
-    if scheme is None:
-        return None
-    bucket = _BUCKET.fullmatch(uri)
-    if bucket is None and scheme[1] in ("s3", "gs", "az"):
-        ways = f"{scheme[1]}://BUCKET/KEY, or {scheme[1]}://anonymous@BUCKET/KEY where it is public"
-        raise StoreError(f"{_without_user(uri)}: the URI of a bucket is {ways}")
-    if bucket is None:
-        raise StoreError(f"{_without_user(uri)}: only s3://, gs://, az:// and paths are read")
-    return bucket
+def _split_bucket(uri: str) -> BucketUri | None:
+    """The parts of a bucket's URI, None for a path. Raises StoreError."""
+    try:
+        return split_bucket(uri)
+    except ValueError as error:
+        raise StoreError(f"{_without_user(uri)}: {error}") from error
 
 
 def _without_user(uri: str) -> str:

@@ -195,7 +195,7 @@
 {{- $uris := dict "job.source.uri" $job.source.uri "job.source.label_names" $job.source.label_names "job.model.labels" $job.model.labels "job.output.uri" $job.output.uri -}}
 {{- if regexMatch "\\.(safetensors|pth|pt|ckpt|bin|tar)$" ($job.model.weights | default "") }}{{ $_ := set $uris "job.model.weights" $job.model.weights }}{{ end -}}
 {{- range $name, $uri := $uris }}
-{{- if and $uri (not (regexMatch "^(s3://|gs://|az://|/)" $uri)) }}
+{{- if and $uri (not (regexMatch "^([A-Za-z][A-Za-z0-9+.-]+:/|/)" $uri)) }}
 {{- fail (printf "ERROR: %s is %s, a path of your machine; give s3://…, gs://… or az://…, or the absolute path of a volume" $name $uri) }}
 {{- end }}
 {{- end }}

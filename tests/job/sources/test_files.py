@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sources import outcome, rows_of
+from sources import as_rows_name_it, outcome, rows_of
 
 from job.errors import SourceError
 from job.models.class_names import names_by_id
@@ -56,7 +56,7 @@ def test_every_image_is_listed_once_and_read(root):
 
     rows = rows_of(source)
 
-    assert rows["uri"].to_pylist() == [f"{uri}/{name}" for name in sorted(NAMES, key=str.encode)]
+    assert rows["uri"].to_pylist() == [f"{as_rows_name_it(uri)}/{name}" for name in sorted(NAMES, key=str.encode)]
     assert rows["size"].to_pylist() == [len(name.encode()) for name in sorted(NAMES, key=str.encode)]
     assert all(rows["etag"].to_pylist())
     assert rows["expected"].null_count == len(NAMES)
@@ -71,7 +71,7 @@ def test_the_folder_is_the_label(root):
 
     rows = rows_of(source_of(uri, label_from="directory"))
 
-    labels = {row["uri"].removeprefix(uri + "/"): row["expected"] for row in rows.to_pylist()}
+    labels = {row["uri"].removeprefix(as_rows_name_it(uri) + "/"): row["expected"] for row in rows.to_pylist()}
     assert labels == {"top.jpg": None, "cat/1.jpg": "cat", "x/dog\n/2.jpg": "dog\n", "x/y z/3.jpg": "y z"}
 
 
@@ -130,9 +130,38 @@ def test_one_object_is_a_source_whatever_its_name(root):
     rows = rows_of(source)
 
     assert rows.select(["uri", "size", "expected"]).to_pylist() == [
-        {"uri": f"{uri}/picture", "size": 1, "expected": None}
+        {"uri": f"{as_rows_name_it(uri)}/picture", "size": 1, "expected": None}
     ]
     assert [handle() for handle in source.read(rows)] == [b"x"]
+
+
+def test_rows_of_a_public_bucket_join_with_other_tables_and_are_read_unsigned(s3, monkeypatch):
+    s3.put("in/a.jpg", b"a")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    source = source_of(f"{s3.anonymous_uri}/in")
+
+    rows = rows_of(source)
+
+    assert rows["uri"].to_pylist() == [f"{s3.uri}/in/a.jpg"]
+    assert [outcome(handle) for handle in source.read(rows)] == [b"a"]
+    # As older versions have planned it.
+    old = rows.set_column(0, "uri", pa.array([f"{s3.anonymous_uri}/in/a.jpg"]))
+    assert [outcome(handle) for handle in source.read(old)] == [b"a"]
+    assert [outcome(handle) for handle in source_of(f"{s3.uri}/in").read(old)] == [b"a"]
+
+
+def test_a_folder_may_be_named_as_other_tools_do(s3, tmp_path):
+    s3.put("in/a.jpg", b"a")
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b/c.jpg").write_bytes(b"c")
+    for uri, root in [(f"s3a://{s3.name}/in/", f"{s3.uri}/in"), ((tmp_path / "a b").as_uri(), f"{tmp_path}/a b")]:
+        source = source_of(uri)
+        rows = rows_of(source)
+        assert [each.rpartition("/")[0] for each in rows["uri"].to_pylist()] == [root]
+        assert [outcome(handle) for handle in source.read(rows)] in ([b"a"], [b"c"])
+    with pytest.raises(SourceError, match=f"a percent sign is itself there, so where it escapes write {tmp_path}/a b"):
+        rows_of(source_of(f"{tmp_path}/a%20b"))
 
 
 def test_nothing_there_is_said_with_what_was_looked_for(root):

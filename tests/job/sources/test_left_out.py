@@ -52,16 +52,7 @@ def test_kinds_are_counted_with_their_first_example_and_bounded():
 
 
 def test_suffixes_are_those_that_a_person_would_name():
-    keys = [
-        "a.txt",
-        "b/c.TXT",
-        "d",
-        ".hidden",
-        "e.f/g",
-        "one.dot and a long sentence behind it",
-        "x\n.json",
-        "y.tar.gz",
-    ]
+    keys = ["a.txt", "b/c.TXT", "d", ".hidden", "e.f/g", "one.dot and a sentence behind it", "x\n.json", "y.tar.gz"]
     found = by_suffix(pa.chunked_array([keys]))
     assert found == {
         "names that end with .txt": (2, "a.txt"),

@@ -245,13 +245,13 @@ def test_metadata_of_an_imagefolder_is_found_in_it(tmp_path):
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("https://example.invalid/a.jpg", r"https://example\.invalid/a\.jpg: only s3://"),
-        ("hdfs://host/a.jpg", r"hdfs://host/a\.jpg: only s3://"),
-        ("s3://bucket", "s3://bucket names a bucket and no object"),
-        ("gs://bucket/", "gs://bucket/ names a bucket and no object"),
-        ("s3:///a.jpg", "the URI of a bucket is"),
-        ("shards/000.tar", r"shards/000\.tar is read with source\.kind: webdataset"),
-        ("s3://b/data.parquet", r"s3://b/data\.parquet is read with source\.kind: parquet"),
+        ("https://example.invalid/a.jpg", r"'https://example\.invalid/a\.jpg': unknown scheme https://"),
+        ("hdfs://host/a.jpg", r"'hdfs://host/a\.jpg': unknown scheme hdfs://"),
+        ("s3://bucket", "'s3://bucket': it names a bucket and no object"),
+        ("gs://bucket/", "'gs://bucket/': it names a bucket and no object"),
+        ("s3:///a.jpg", "names no bucket"),
+        ("shards/000.tar", r"shards/000\.tar' is read with source\.kind: webdataset"),
+        ("s3://b/data.parquet", r"s3://b/data\.parquet' is read with source\.kind: parquet"),
     ],
 )
 def test_what_can_be_no_image_is_refused_with_its_line(tmp_path, line, why):
@@ -367,7 +367,7 @@ def test_an_s3_inventory_is_a_source(s3, kind, anonymous):
     root = s3.anonymous_uri if anonymous else s3.uri
     source = source_of(f"{root}/{key}", label_from="directory")
     rows = rows_of(source)
-    assert rows["uri"].to_pylist() == [f"{root}/in/a b+c%ü.jpg", f"{root}/in/d/e.PNG"]
+    assert rows["uri"].to_pylist() == [f"{s3.uri}/in/a b+c%ü.jpg", f"{s3.uri}/in/d/e.PNG"]
     assert rows["size"].to_pylist() == [3, 5]
     assert rows["expected"].to_pylist() == ["in", "d"]
     assert images_of(source) == [b"one", b"three"]
@@ -380,7 +380,7 @@ def test_an_s3_inventory_is_a_source(s3, kind, anonymous):
     # What was replaced since is not taken for what was listed.
     s3.put("in/d/e.PNG", b"other")
     assert images_of(source) == [b"one", "changed"]
-    assert rows_of(source_of(f"{root}/{key}", suffixes=[".txt"]))["uri"].to_pylist() == [f"{root}/in/notes.txt"]
+    assert rows_of(source_of(f"{root}/{key}", suffixes=[".txt"]))["uri"].to_pylist() == [f"{s3.uri}/in/notes.txt"]
 
 
 def test_an_s3_inventory_may_lie_on_this_machine(s3, tmp_path):

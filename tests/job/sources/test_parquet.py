@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sources import outcome, rows_of
+from sources import as_rows_name_it, outcome, rows_of
 
 from job.errors import SourceError
 from job.sources.open_source import open_source
@@ -57,7 +57,8 @@ def test_each_row_of_each_file_is_an_image(root):
 
     rows = rows_of(source)
 
-    expected = [f"{uri}/a 1#%?.pq#{row}" for row in range(70)] + [f"{uri}/b/2.parquet#{row}" for row in range(30)]
+    named = as_rows_name_it(uri)
+    expected = [f"{named}/a 1#%?.pq#{row}" for row in range(70)] + [f"{named}/b/2.parquet#{row}" for row in range(30)]
     assert rows["uri"].to_pylist() == expected
     assert rows["offset"].to_pylist() == [*range(70), *range(30)]
     assert rows["size"].null_count == 100
@@ -312,7 +313,7 @@ def test_a_file_a_folder_or_a_glob(root, pattern, found):
 
     rows = rows_of(source)
 
-    assert rows["uri"].to_pylist() == [f"{uri}/{name}.parquet#0" for name in found]
+    assert rows["uri"].to_pylist() == [f"{as_rows_name_it(uri)}/{name}.parquet#0" for name in found]
     assert [handle() for handle in source.read(rows)] == [name.encode() for name in found]
 
 
@@ -323,6 +324,7 @@ def test_uris_of_a_column_are_read_wherever_they_point(s3, tmp_path):
     s3.put("sets/one/big.jpg", b"x" * (MAX_BYTES + 1))
     s3.put("sets/one/zero.jpg", b"")
     (tmp_path / "local.jpg").write_bytes(b"local")
+    (tmp_path / "a b.jpg").write_bytes(b"spaced")
     urls = [
         f"{s3.uri}/img/a b#.jpg",
         str(tmp_path / "local.jpg"),
@@ -331,6 +333,10 @@ def test_uris_of_a_column_are_read_wherever_they_point(s3, tmp_path):
         None,
         "  ",
         f"{s3.anonymous_uri}/img/a b#.jpg",
+        f"s3a://{s3.name}/img/a%20b#.jpg",
+        f"{tmp_path.as_uri()}/a%20b.jpg",
+        f"file:{tmp_path}/local.jpg",
+        "gone%20.jpg",
         "gone.jpg",
         "big.jpg",
         "zero.jpg",
@@ -344,6 +350,9 @@ def test_uris_of_a_column_are_read_wherever_they_point(s3, tmp_path):
     rows = rows_of(source)
 
     assert rows["sku"].to_pylist() == list(range(len(urls)))
+    assert [uri for uri in rows["uri"].to_pylist() if "://" in uri and "/sets/" not in uri] == [
+        url for url in urls if url and "://" in url
+    ]
     assert "offset" not in rows.column_names
     assert [outcome(handle) for handle in source.read(rows)] == [
         b"bucket",
@@ -353,6 +362,10 @@ def test_uris_of_a_column_are_read_wherever_they_point(s3, tmp_path):
         "missing",
         "missing",
         b"bucket",
+        b"bucket",
+        b"spaced",
+        b"local",
+        "missing",
         "missing",
         "too-large",
         "empty",
@@ -361,18 +374,38 @@ def test_uris_of_a_column_are_read_wherever_they_point(s3, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("url", "why"),
+    ("url", "said"),
     [
-        ("https://example.invalid/x.jpg", "https://example.invalid/x.jpg: only s3://"),
-        ("s3://", "the URI of a bucket is"),
-        ("gs://bucket", "gs://bucket names a bucket and no object"),
-        ("x.tar", "x.tar is read with source.kind: webdataset"),
+        ("https://example.invalid/x.jpg", "unknown scheme https://"),
+        ("https://b.s3.amazonaws.com/x%20y.jpg", "it is s3://b/x y.jpg"),
+        ("hdfs:/x.jpg", "unknown scheme hdfs:"),
+        ("data:image/png;base64,iVBOR", "data: URIs are not read"),
+        ("s3://", "names no bucket"),
+        ("s3://key:secret@b/x.jpg", "only anonymous@"),
+        ("s3:/b/x.jpg", "two slashes"),
+        ("gs://bucket", "it names a bucket and no object"),
+        ("x.tar", "x\\.tar' is read with source\\.kind: webdataset"),
     ],
 )
-def test_uris_that_can_be_no_image_are_refused_with_their_row(tmp_path, url, why):
-    pq.write_table(pa.table({"url": ["a.jpg", None, "s3://b/x.jpg", url]}), tmp_path / "x.parquet", row_group_size=2)
-    with pytest.raises(SourceError, match=rf"source\.uri_column: .*x\.parquet, row 3: .*{why}"):
+def test_a_uri_of_no_store_is_refused_while_planning_with_its_row(tmp_path, url, said):
+    urls = [*(f"{number}.jpg" for number in range(12_000)), url]
+    pq.write_table(pa.table({"url": urls}), tmp_path / "x.parquet", row_group_size=5_000)
+
+    with pytest.raises(SourceError, match=rf"source\.uri_column: .*x\.parquet, row 12,000: .*{said}") as refused:
         rows_of(source_of(str(tmp_path), uri_column="url"))
+    assert "secret" not in str(refused.value)
+
+
+def test_a_key_with_a_percent_sign_is_that_key_before_it_is_an_escape(s3, tmp_path):
+    s3.put("a%20b.jpg", b"literal")
+    s3.put("a b.jpg", b"spaced")
+    s3.put("only%2Bhere.jpg", b"literal")
+    s3.put("c d.jpg", b"spaced")
+    urls = [f"{s3.uri}/a%20b.jpg", f"{s3.uri}/only%2Bhere.jpg", f"s3a://{s3.name}/c%20d.jpg"]
+    pq.write_table(pa.table({"url": urls}), tmp_path / "x.parquet")
+    source = source_of(str(tmp_path), uri_column="url")
+
+    assert [outcome(handle) for handle in source.read(rows_of(source))] == [b"literal", b"literal", b"spaced"]
 
 
 def test_relative_uris_of_a_local_file_are_beside_it(tmp_path):

@@ -328,9 +328,9 @@ def test_paths_start_at_the_parquet_file_and_rows_may_be_mixed(s3, statistics):
     [
         ("x.jpg", r"there is nothing at .*/x\.jpg"),
         ("/no/such/x.jpg", "there is nothing at /no/such/x.jpg"),
-        ("hf://datasets/a/b@main/x.jpg", "hf://datasets/a/b@main/x.jpg: only s3://"),
-        ("https://example.invalid/x.jpg", "https://example.invalid/x.jpg: only s3://"),
-        ("zip://x.jpg::/data/a.zip", "zip://x.jpg::/data/a.zip: only s3://"),
+        ("hf://datasets/a/b@main/x.jpg", "hf://datasets/a/b@main/x.jpg: unknown scheme hf://"),
+        ("https://example.invalid/x.jpg", "https://example.invalid/x.jpg: unknown scheme https://"),
+        ("zip://x.jpg::/data/a.zip", "zip://x.jpg::/data/a.zip: unknown scheme zip://"),
     ],
 )
 def test_paths_that_lead_nowhere_are_one_refusal(tmp_path, path, why):

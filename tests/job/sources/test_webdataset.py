@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sources import outcome, rows_of
+from sources import as_rows_name_it, outcome, rows_of
 from tar_files import pack
 
 from job.errors import SourceError
@@ -56,7 +56,9 @@ def test_each_sample_is_an_image_with_its_label(root):
 
     rows = rows_of(source)
 
-    assert rows["uri"].to_pylist() == [f"{uri}/a.tar#1.jpg", f"{uri}/a.tar#d/2.JPEG", f"{uri}/b.tar#x/9.png"]
+    assert rows["uri"].to_pylist() == [
+        f"{as_rows_name_it(uri)}/{name}" for name in ("a.tar#1.jpg", "a.tar#d/2.JPEG", "b.tar#x/9.png")
+    ]
     assert rows["size"].to_pylist() == [3, 3, 4]
     assert rows["expected"].to_pylist() == ["1", None, "9"]
     assert [handle() for handle in source.read(rows)] == [b"one", b"two", b"nine"]

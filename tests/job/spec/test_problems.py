@@ -86,7 +86,7 @@ GOOD: dict[str, Any] = {
         (
             "output",
             {"uri": "ftp://x"},
-            "output.uri: unknown scheme ftp://; s3://, gs://, az:// and local paths are read (got 'ftp://x')",
+            "output.uri: unknown scheme ftp://; s3://, gs://, az://, abfss://, file:// and local paths are read (got 'ftp://x')",
         ),
         (
             "model",

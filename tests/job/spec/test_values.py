@@ -14,6 +14,8 @@ from job.spec.values import check_gpus, check_name, check_uri
         "s3://bucket/a@b c#d?e.jpg",
         "gs://bucket/x",
         "az://container/x",
+        "abfss://container@account.dfs.core.windows.net/x",
+        "s3://bucket/100%/a%20b.jpg",
         "/data/images",
         "images",
         "../images/ünï",
@@ -30,9 +32,9 @@ def test_stores_and_paths_are_taken_as_they_are_written(uri: str) -> None:
     [
         ("", "must not be empty"),
         ("  ", "must not be empty"),
-        ("http://host/x", "unknown scheme http://"),
-        ("file:///x", "unknown scheme file://"),
-        ("S3://bucket", "unknown scheme S3://"),
+        ("http://host/x", "unknown scheme http://; s3://, gs://, az://, abfss://, file:// and local paths are read"),
+        ("file://host/x", "file:///PATH"),
+        ("hdfs:/x", "unknown scheme hdfs:"),
         ("s3:/bucket", "two slashes"),
         ("gs:bucket/x", "two slashes"),
         ("s3://", "names no bucket"),
@@ -44,6 +46,11 @@ def test_stores_and_paths_are_taken_as_they_are_written(uri: str) -> None:
 def test_other_uris_are_refused_with_a_reason(uri: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         check_uri(uri)
+
+
+def test_a_spec_holds_uris_in_their_one_form() -> None:
+    assert check_uri("s3a://bucket/a%20b/") == "s3://bucket/a%20b/"
+    assert check_uri("file:///data/a%20b/") == "/data/a b/"
 
 
 @pytest.mark.parametrize("name", ["a", "imagenette-resnet152", "a--b", "x" * 30])
