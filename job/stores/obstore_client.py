@@ -93,7 +93,7 @@ class ObstoreObjects:
         folder = prefix[: prefix.rfind("/") + 1].rstrip("/")
         try:
             for page in obstore.list(self._lister, folder or None, chunk_size=ROWS_PER_TABLE):
-                rows = [(meta["path"], meta["size"], meta["e_tag"] or "") for meta in page]
+                rows = [(meta["path"], meta["size"], quoted(meta["e_tag"] or "")) for meta in page]
                 yield listing([row for row in rows if row[0].startswith(prefix)])
         except Exception as error:
             if _status(error) == 404:
@@ -103,7 +103,8 @@ class ObstoreObjects:
 
     def folders(self, prefix: str) -> Sequence[str]:
         try:
-            return sorted(obstore.list_with_delimiter(self._lister, prefix.rstrip("/") or None)["common_prefixes"])
+            found = obstore.list_with_delimiter(self._lister, prefix.rstrip("/") or None)["common_prefixes"]
+            return sorted((f"{name}/" for name in found), key=str.encode)
         except Exception as error:
             raise StoreError(str(self._translate(error, prefix))) from error
 
