@@ -5,14 +5,12 @@ import shutil
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import obstore
 import pyarrow as pa
 import pytest
+from answering import answering
 from flaky_proxy import FlakyProxy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -611,31 +609,6 @@ def test_a_create_after_a_lost_answer_still_sees_another_writer(flaky, s3):
     with pytest.raises(FileExistsError):
         folder.create("taken", b"ours!!")
     assert s3.get("taken") == b"theirs"
-
-
-@contextmanager
-def answering(status, headers=(), body=b""):
-    """A server that answers everything alike."""
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_HEAD(self):
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(status)
-            for name, value in [*headers, ("Content-Length", str(len(body)))]:
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(b"" if self.command == "HEAD" else body)
-
-        do_GET = do_PUT = do_HEAD  # noqa: N815 - the names that http.server calls
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Answer)
-    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
 
 
 def test_the_region_is_what_the_answer_says():
