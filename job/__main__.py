@@ -17,12 +17,13 @@ def main(arguments: list[str]) -> None:
     names = [argument for argument in arguments if argument != ACCEPT]
     if not 1 <= len(names) <= 2:
         raise UsageError(f"python -m job takes SPEC and perhaps RUN_ID and {ACCEPT} (got {arguments!r})")
-    from job.plan.plan import run_paths
     from job.results.driver_log import keep_log
+    from job.results.output_folder import open_output
     from job.run import run
 
     spec, run_id = load_spec(names[0]), names[1] if len(names) == 2 else None
-    keep_log(run_paths(spec, run_id))
+    paths, _, _ = open_output(spec, run_id)
+    keep_log(paths)
     result = run(spec, run_id, None, console, accept_changed_model=ACCEPT in arguments)
     print_lines(console, *result.summary())
     print(result.uri)

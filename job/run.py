@@ -25,7 +25,7 @@ from job.plan.chunks import cut
 from job.plan.freeze import freeze
 from job.plan.manifest import Manifest
 from job.plan.paths import RunPaths
-from job.plan.plan import check_finished_files, check_model, check_unchanged, run_paths, versions
+from job.plan.plan import check_finished_files, check_model, check_unchanged, versions
 from job.plan.records import FrozenModel, Metrics, Origin, Plan, Success, load_success
 from job.recipe import Recipe
 from job.report.publish import Attempt, publish_report
@@ -106,8 +106,7 @@ def run(
     ModelChanged is among them where the model is another than an earlier attempt's, unless that is accepted.
     """
     started = time.monotonic()
-    paths = run_paths(spec, run_id)
-    folder, plan = open_output(paths)
+    paths, folder, plan = open_output(spec, run_id)
     if plan:
         check_unchanged(plan, spec)
         if success := load_success(folder):

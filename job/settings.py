@@ -69,9 +69,12 @@ VARIABLES: tuple[Variable[str | None] | Variable[float], ...] = (
 # Read by the libraries that Tench uses.
 OTHERS = {
     "AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, …": "AWS credentials, as boto3 finds them",
-    "AWS_ENDPOINT_URL, AWS_REGION": "Another S3 server than AWS, and the region",
+    "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3, AWS_REGION": "Another S3 server than AWS, and the region",
+    "AWS_REQUEST_PAYER": "`requester`: pay for what is read of buckets whose owners do not (requester pays)",
     "GOOGLE_APPLICATION_CREDENTIALS": "Google's credentials, for `gs://`",
+    "GOOGLE_BASE_URL": "Another server than Google's, such as a private endpoint: `https://host`",
     "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY, …": "Azure's account and credentials, for `az://`",
+    "AZURE_ENDPOINT": "Another server than Azure's, with the account where it is part of the path: `http://host:10000/account`",
     "HF_HOME, HF_TOKEN, HF_HUB_OFFLINE": "Hugging Face's cache, token, and whether the hub is asked",
     "TORCH_HOME": "Where torchvision's weights are kept",
     "RAY_ADDRESS": "A Ray cluster to run on; `tench run` then uses the engine `ray`",

@@ -51,13 +51,12 @@ def problems_here(spec: JobSpec, run_id: str | None) -> Sequence[PreflightError]
     The GPUs are not counted where the extra `job` is not installed: a run is for another machine then.
     """
     from job.models.model_files import missing_model_files
-    from job.plan.plan import run_paths
     from job.plan.records import load_success
     from job.results.output_folder import check_output, open_output
 
     problems: list[PreflightError] = list(missing_model_files(spec.model))
     try:
-        folder, _ = open_output(run_paths(spec, run_id))
+        _, folder, _ = open_output(spec, run_id)
         if load_success(folder):
             return []
         check_output(folder)

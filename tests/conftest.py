@@ -1,4 +1,4 @@
-"""What any test may ask for: a bucket on a real S3 server, and a proxy before it that fails on demand."""
+"""What any test may ask for: buckets on a real S3 and a real Azure server, and a proxy that fails on demand."""
 
 import logging
 import os
@@ -28,6 +28,16 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary(terminalreporter):
+    yield
+    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []) if report.longrepr]
+    without_azure = [reason for reason in reasons if "no Azure server" in reason]
+    if without_azure:
+        line = f"{without_azure[0].removeprefix('Skipped: ')}; {len(without_azure)} tests were skipped"
+        terminalreporter.write_line(line, yellow=True)
+
+
 @pytest.fixture(scope="session")
 def s3_endpoint():
     # Loading moto takes longer than most tests.
@@ -50,6 +60,29 @@ def s3(s3_endpoint, monkeypatch):
         monkeypatch.setenv(name, value)
     yield Bucket(s3_endpoint)
     # Open clients hold connections, and the server a thread for each.
+    bucket._open_bucket.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def azurite_endpoint():
+    from azurite_server import start_server
+
+    server, endpoint = start_server()
+    yield endpoint
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def azurite(azurite_endpoint, monkeypatch):
+    """A new container on a real Azure server, and the environment that leads to it."""
+    from azurite_server import Container, environment
+
+    from job.stores import bucket
+
+    for name, value in environment(azurite_endpoint).items():
+        monkeypatch.setenv(name, value)
+    yield Container(azurite_endpoint)
     bucket._open_bucket.cache_clear()
 
 

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from job.errors import StoreError
+from job.plan.fingerprint import fingerprint, with_absolute_paths
 from job.plan.paths import RunPaths
-from job.plan.plan import check_unchanged, fingerprint, versions
+from job.plan.plan import check_unchanged, versions
 from job.plan.records import FrozenModel, LeftOut, Part, Plan, load_plan
 from job.settings import IMAGE
 from job.spec.columns import PLACE
@@ -55,7 +56,7 @@ def freeze(
     plan = Plan(
         run_id=paths.run_id,
         fingerprint=fingerprint(spec),
-        spec=spec.model_dump(mode="json"),
+        spec=with_absolute_paths(spec).model_dump(mode="json"),
         images=images,
         bytes=sizes,
         shards=sum(part.shards for part in parts),

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from job.errors import RunFailed
 from job.plan.paths import RunPaths
 from job.plan.records import Part
+from job.stores.folder import same_etag
 from job.stores.range_file import RangeFile
 from job.stores.storage import Folder, open_folder
 
@@ -53,7 +54,7 @@ def _open_part(paths: RunPaths, number: int, part: Part) -> _OpenPart:
             f"{folder.uri} has no {key}: what `tench collect` leaves has none; name the run's own folder, or restore it"
         )
     # A copied run has new etags and the same bytes.
-    if entry.etag != part.etag and hashlib.sha256(folder.read(key)).hexdigest() != part.sha256:
+    if not same_etag(entry.etag, part.etag) and hashlib.sha256(folder.read(key)).hexdigest() != part.sha256:
         raise RunFailed(
             f"{folder.uri}/{key} is not what {RunPaths.plan} froze; start the run anew under another --run-id"
         )

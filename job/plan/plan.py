@@ -1,10 +1,8 @@
-"""The plan: which specs are the same run, and whether a spec is still the one that was frozen.
+"""The plan: whether a spec, and its model, are still the ones that were frozen.
 
-What determines the result is its fingerprint; `freeze` writes the plan, `records` has its form.
+`fingerprint` has what determines the result; `freeze` writes the plan, `records` has its form.
 """
 
-import hashlib
-import json
 import logging
 import platform
 from collections.abc import Mapping, Sequence
@@ -13,26 +11,13 @@ from importlib import metadata
 from typing import Any
 
 from job.errors import ModelChanged, PlanChanged, UsageError
+from job.plan.fingerprint import determinants, earlier_fingerprint, fingerprint
 from job.plan.paths import RunPaths
 from job.plan.records import FrozenModel, Plan
 from job.settings import IMAGE
-from job.spec.spec import JobSpec
+from job.spec.spec import ErrorsSpec, JobSpec
 
 log = logging.getLogger(__name__)
-
-
-def determinants(spec: JobSpec) -> dict[str, Any]:
-    """What determines the result: the same of these is the same run."""
-    return {
-        "source": spec.source.determinants(),
-        "model": spec.model.determinants(),
-        "output.rows_per_file": spec.output.rows_per_file,
-    }
-
-
-def fingerprint(spec: JobSpec) -> str:
-    """sha256 in hex over the determinants."""
-    return hashlib.sha256(json.dumps(determinants(spec), sort_keys=True).encode()).hexdigest()
 
 
 def run_paths(spec: JobSpec, run_id: str | None = None) -> RunPaths:
@@ -44,12 +29,25 @@ def run_paths(spec: JobSpec, run_id: str | None = None) -> RunPaths:
 
 def check_unchanged(plan: Plan, spec: JobSpec) -> None:
     """Refuses a spec that would give other rows than the frozen ones. Raises PlanChanged, naming each difference."""
-    if plan.fingerprint == fingerprint(spec):
-        return
-    old, new = _flatten(determinants(JobSpec.model_validate(plan.spec))), _flatten(determinants(spec))
-    raise PlanChanged(
-        f"run {plan.run_id} was planned with another spec; give the new one another --run-id, or leave it out\n  "
-        + "\n  ".join(_changes(old, new))
+    if plan.fingerprint in (fingerprint(spec), earlier_fingerprint(spec)):
+        changes = changed_limits(plan, spec)
+    else:
+        changes = _changes(determinants(JobSpec.model_validate(plan.spec)), determinants(spec))
+    if changes:
+        leave_out = "" if plan.run_id == run_paths(spec).run_id else ", or leave it out"
+        raise PlanChanged(
+            f"run {plan.run_id} was planned with another spec; give the new one another --run-id{leave_out}\n  "
+            + "\n  ".join(changes)
+        )
+
+
+def changed_limits(plan: Plan, spec: JobSpec) -> list[str]:
+    """How the limits on images differ from a plan's; 0.1 did not count them, and may have left it under this id."""
+    before = {name: plan.spec.get("errors", {}).get(name) for name in ("max_pixels", "max_bytes")}
+    default = ErrorsSpec()
+    return _changes(
+        {f"errors.{name}": getattr(default, name) if value is None else value for name, value in before.items()},
+        {f"errors.{name}": getattr(spec.errors, name) for name in before},
     )
 
 

@@ -6,18 +6,22 @@ Writes nothing. That a bucket takes writes is known only when the first comes.
 import os
 
 from job.errors import OutputError, StoreError
+from job.plan.earlier_runs import find_run
 from job.plan.paths import RunPaths
 from job.plan.records import Plan, load_plan
+from job.spec.spec import JobSpec
 from job.stores.storage import Folder, open_folder
 
 
-def open_output(paths: RunPaths) -> tuple[Folder, Plan | None]:
-    """The run's folder, and the plan where one is there. Raises OutputError where it cannot be read, RunFailed where
-    it is not Tench's.
+def open_output(spec: JobSpec, run_id: str | None) -> tuple[RunPaths, Folder, Plan | None]:
+    """Where the spec's run is or goes, and the plan where one is there.
+
+    Raises OutputError where it cannot be read, RunFailed where it is not Tench's; UsageError for a wrong run id.
     """
     try:
+        paths = find_run(spec, run_id)
         folder = open_folder(paths.uri)
-        return folder, load_plan(folder)
+        return paths, folder, load_plan(folder)
     except StoreError as error:
         raise OutputError(f"output.uri: {error}") from error
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from job.errors import ModelError, StoreError
 from job.models.class_names import names_by_id
 from job.plan.freeze import add_sizes
-from job.plan.plan import check_unchanged, run_paths
+from job.plan.plan import check_unchanged
 from job.plan.records import LeftOut, Plan, load_success
 from job.results.output_folder import open_output
 from job.results.run_listing import committed_shards
@@ -58,8 +58,7 @@ def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Prev
 
     Raises SourceError, ModelError, and PlanChanged where the run id belongs to another plan.
     """
-    paths = run_paths(spec, run_id)
-    folder, plan = open_output(paths)
+    paths, folder, plan = open_output(spec, run_id)
     committed = {}
     if plan:
         check_unchanged(plan, spec)

@@ -77,8 +77,12 @@ class ErrorsSpec(SpecModel):
         default=0.01,
         description="A larger share of failed images fails the run, after everything readable is committed",
     )
-    max_pixels: Count = Field(default=89_478_485, description="An image of more pixels is `too-large`")
-    max_bytes: Count = Field(default=67_108_864, description="A file of more bytes is `too-large` and is not read")
+    max_pixels: Annotated[Count, DefaultCountsAs()] = Field(
+        default=89_478_485, description="An image of more pixels is `too-large`"
+    )
+    max_bytes: Annotated[Count, DefaultCountsAs()] = Field(
+        default=67_108_864, description="A file of more bytes is `too-large` and is not read"
+    )
 
 
 class ReportSpec(SpecModel):

@@ -74,7 +74,7 @@ class BucketFolder:
             entry = retry(self._policy, self._name(key), lambda: self._objects.head(self._prefix + key))
         except FileNotFoundError:
             return None
-        if etag and not same_etag(etag, entry.etag) and not self._is_listed(key, etag):
+        if etag and not same_etag(etag, entry.etag) and not same_etag(self._listed_etag(key) or "", etag):
             raise ObjectChanged(f"{self._name(key)} was changed since it was listed")
         return Entry(key, entry.size, entry.etag)
 
@@ -108,17 +108,22 @@ class BucketFolder:
         try:
             return retry(self._policy, self._name(key), lambda: get(etag))
         except ObjectChanged:
+            if etag is None:
+                raise
+            listed = self._listed_etag(key)
+            if listed is None:  # Azurite says of what is gone that the condition is not met
+                raise FileNotFoundError(f"{self._name(key)}: no such object") from None
             # A store may write an etag in a listing as in no other answer.
-            if etag is None or not self._is_listed(key, etag):
+            if not same_etag(listed, etag):
                 raise
             return retry(self._policy, self._name(key), lambda: get(None))
 
-    def _is_listed(self, key: str, etag: str) -> bool:
-        """Whether the listing still has the object with that etag; it is the first of those that begin with its key."""
-        first = next(iter(self._objects.list(self._prefix + key)), None)
-        if first is None or not first.num_rows:
-            return False
-        return first["key"][0].as_py() == self._prefix + key and same_etag(first["etag"][0].as_py(), etag)
+    def _listed_etag(self, key: str) -> str | None:
+        """The object's etag in a listing, where it is the first of those that begin with its key."""
+        first = next((table for table in self._objects.list(self._prefix + key) if table.num_rows), None)
+        if first is None or first["key"][0].as_py() != self._prefix + key:
+            return None
+        return str(first["etag"][0].as_py())
 
     def _name(self, key: str) -> str:
         return f"{self.uri}/{key}"

@@ -25,8 +25,8 @@ def same_etag(one: str, other: str) -> bool:
 
 
 def quoted(etag: str) -> str:
-    """As a request's header has it."""
-    return etag if etag.startswith(('"', "W/")) else f'"{etag}"'
+    """As a request's header has it; what has no etag stays without."""
+    return etag if not etag or etag.startswith(('"', "W/")) else f'"{etag}"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from obstore.exceptions import (
 
 from job.errors import ObjectChanged, StoreError
 from job.stores.folder import ROWS_PER_TABLE, Entry, listing, quoted, same_etag
+from job.stores.refusals import redirected, refusal
 from job.stores.retry import RetryPolicy, TransientError
 
 if TYPE_CHECKING:
@@ -93,19 +94,19 @@ class ObstoreObjects:
         folder = prefix[: prefix.rfind("/") + 1].rstrip("/")
         try:
             for page in obstore.list(self._lister, folder or None, chunk_size=ROWS_PER_TABLE):
-                rows = [(meta["path"], meta["size"], meta["e_tag"] or "") for meta in page]
+                rows = [(meta["path"], meta["size"], quoted(meta["e_tag"] or "")) for meta in page]
                 yield listing([row for row in rows if row[0].startswith(prefix)])
         except Exception as error:
             if _status(error) == 404:
                 raise StoreError(f"{self._root}: there is no such bucket") from error
-            translated = self._translate(error, prefix)
-            raise StoreError(str(translated)) from error
+            raise self._of_listing(error, prefix) from error
 
     def folders(self, prefix: str) -> Sequence[str]:
         try:
-            return sorted(obstore.list_with_delimiter(self._lister, prefix.rstrip("/") or None)["common_prefixes"])
+            found = obstore.list_with_delimiter(self._lister, prefix.rstrip("/") or None)["common_prefixes"]
+            return sorted((f"{name}/" for name in found), key=str.encode)
         except Exception as error:
-            raise StoreError(str(self._translate(error, prefix))) from error
+            raise self._of_listing(error, prefix) from error
 
     def delete(self, key: str) -> None:
         try:
@@ -127,6 +128,12 @@ class ObstoreObjects:
             raise StoreError(f"{self._root}/{key}: a key with {odd} is not read from this store; rename it")
         return key
 
+    def _of_listing(self, error: Exception, prefix: str) -> StoreError:
+        """obstore has tried again by itself."""
+        translated = self._translate(error, prefix)
+        where = f"{self._root}/{prefix}: " if isinstance(translated, TransientError) else ""
+        return StoreError(f"{where}{translated}")
+
     def _translate(self, error: Exception, key: str) -> Exception:
         uri = f"{self._root}/{key}"
         if isinstance(error, StoreError):
@@ -142,21 +149,13 @@ class ObstoreObjects:
         # S3 answers 412 where an object exists and 409 where another writer is at it; Azure answers 409 to the first.
         if isinstance(error, AlreadyExistsError) and (status != 409 or "BlobAlreadyExists" in detail):
             return FileExistsError(f"{uri} exists already")
-        if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or status in (401, 403):
-            return access_denied(uri, detail)
-        refused = status is not None and 300 <= status < 500 and status not in (408, 409, 429)
-        if refused or not isinstance(error, BaseError) or "builder error" in detail:
+        if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
+            status = status or 403
+        if "redirect without LOCATION" in detail:
+            return redirected(uri, detail)
+        if not isinstance(error, BaseError) or "builder error" in detail:
             return StoreError(f"{uri}: {detail}")
-        return TransientError(detail)
-
-
-def access_denied(uri: str, detail: str) -> StoreError:
-    """What a 401 or 403 becomes: it is not retried, since it does not pass by itself."""
-    scheme, _, rest = uri.partition("://")
-    public = f"{scheme}://anonymous@{rest.removeprefix('anonymous@')}"
-    signed = f"check the credentials, or write {public} if it is public"
-    way_out = "it is not public" if rest.startswith("anonymous@") else signed
-    return StoreError(f"{uri}: access denied; {way_out} ({detail})")
+        return refusal(uri, status, _word("Code", error), detail, _word("StorageClass", error))
 
 
 def open_google(bucket: str, anonymous: bool, policy: RetryPolicy) -> ObstoreObjects:
@@ -201,3 +200,9 @@ def _status(error: Exception) -> int | None:
     """The HTTP status in obstore's text, which has it nowhere else."""
     found = _STATUS.search(str(error))
     return int(found[1]) if found else None
+
+
+def _word(tag: str, error: Exception) -> str:
+    """A word of the store's own answer, which is XML in obstore's text."""
+    found = re.search(f"<{tag}>(\\w+)</{tag}>", str(error))
+    return found[1] if found else ""

@@ -145,6 +145,12 @@ def test_aws_gets_its_region_alone() -> None:
         assert "envFrom" not in pod["spec"]["containers"][0]
 
 
+def test_requester_pays_reaches_every_pod_and_no_pod_that_did_not_ask() -> None:
+    for offers, said in ((True, "requester"), (False, None)):
+        pods = list(pod_templates(render(RUN, {"storage": {"requesterPays": offers}})))
+        assert [_environment(pod).get("AWS_REQUEST_PAYER") for _, pod in pods] == [said] * len(pods)
+
+
 def test_a_role_s_service_account_is_the_one_of_head_and_workers() -> None:
     account = of_kind(case("irsa"), "ServiceAccount")
     assert account["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/tench"}

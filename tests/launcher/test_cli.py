@@ -217,11 +217,28 @@ def test_a_plan_asks_a_bucket_whether_it_may_be_written_and_leaves_nothing_there
 
 
 def test_a_run_id_names_one_folder_below_the_output(job):
-    for run_id in ("a/b", "..", ".", "new\nline"):
-        for command in ("plan", "run"):
-            done = tench(command, "job.yaml", "--run-id", run_id, cwd=job)
+    as_on_a_cluster = [sys.executable, "-m", "job", "job.yaml"]
+    for run_id in ("a/b", "..", ".", "../../x", "new\nline"):
+        calls = [tench(command, "job.yaml", "--run-id", run_id, cwd=job) for command in ("plan", "run")]
+        options = {"cwd": job, "env": environment(), "capture_output": True, "text": True, "check": False}
+        calls += [subprocess.run([*as_on_a_cluster, run_id], **options)] if run_id in (".", "../../x") else []
+        for done in calls:
             assert (done.returncode, done.stdout) == (2, "")
             assert f"the run id {run_id!r} names no folder below output.uri" in done.stderr
+    assert not (job / "runs").exists()
+
+
+def test_the_same_file_in_two_folders_is_two_runs(job, tmp_path_factory):
+    spec = {**yaml.safe_load((job / "job.yaml").read_text()), "output": {"uri": str(tmp_path_factory.mktemp("runs"))}}
+    theirs = tmp_path_factory.mktemp("theirs")
+    Image.new("RGB", (40, 30)).save((theirs / "images").mkdir() or theirs / "images" / "only.jpg")
+    found = []
+    for folder in (job, theirs, job):
+        done = tench("run", "-", "-o", "json", cwd=folder, stdin=yaml.safe_dump(spec))
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(done.stdout))
+    assert [each["rows"] for each in found] == [3, 1, 3]
+    assert found[0]["uri"] == found[2]["uri"] != found[1]["uri"]
 
 
 def test_the_options_are_few_and_stay_as_promised():

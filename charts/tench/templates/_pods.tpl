@@ -126,6 +126,7 @@ securityContext:
 {{- $_ := set $own "AWS_REGION" . }}
 {{- $_ := set $own "AWS_DEFAULT_REGION" . }}
 {{- end }}
+{{- if .Values.storage.requesterPays }}{{ $_ := set $own "AWS_REQUEST_PAYER" "requester" }}{{ end -}}
 {{- range $given }}{{ $_ := unset $own .name }}{{ end -}}
 {{- $env := list -}}
 {{- range $name, $value := $own }}{{ $env = append $env (dict "name" $name "value" $value) }}{{ end -}}

@@ -15,6 +15,7 @@ from job.errors import RunFailed, StoreError, UsageError
 from job.plan.paths import RunPaths
 from job.plan.records import CommittedFile
 from job.results.run_listing import RunListing, does_not_hold, list_predictions, list_run
+from job.stores.folder import same_etag
 from job.stores.storage import Folder, open_folder
 from job.terminal.wording import counted
 from tench.launcher.collect.collector import Collector
@@ -114,7 +115,7 @@ def _check_unchanged(folder: Folder, found: RunListing) -> None:
 
 
 def _is_same(file: CommittedFile, now: CommittedFile | None) -> bool:
-    return now is not None and (file.bytes, file.etag) == (now.bytes, now.etag)
+    return now is not None and file.bytes == now.bytes and same_etag(file.etag, now.etag)
 
 
 def _bring_documents(folder: Folder, found: RunListing, path: Path) -> Path | None:

@@ -11,7 +11,6 @@ from colours import write_images
 from run_specs import files_below, make_spec, run_here
 
 from job.errors import OutputError, RunFailed
-from job.plan.paths import RunPaths
 from job.results.output_folder import check_output, open_output
 from job.results.preview import preview
 from job.stores.storage import open_folder
@@ -77,7 +76,7 @@ def test_a_bucket_that_is_not_there_is_named(s3):
         "s3://there-is-none/runs/mine/manifest/: there is no such bucket"
     )
     with pytest.raises(OutputError, match=r"output\.uri: s3://there-is-none: there is no such bucket"):
-        open_output(RunPaths("s3://there-is-none/runs", "mine"))
+        open_output(make_spec("/x", output={"uri": "s3://there-is-none/runs"}), "mine")
 
 
 @pytest.mark.parametrize("output", ["file", "bucket"])
@@ -103,4 +102,4 @@ def test_another_programs_plan_is_no_problem_of_the_output(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "plan.json").write_text("{}")
     with pytest.raises(RunFailed, match=r"plan\.json is not Tench's"):
-        open_output(RunPaths(str(tmp_path), "mine"))
+        open_output(make_spec(tmp_path, output={"uri": str(tmp_path)}), "mine")
