@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from job.spec.spec import FilesSource
 
-PARQUET = (".parquet", ".pq")
+PARQUET = (".parquet", ".parq", ".pq")
 TAR = (".tar",)
 IMAGES: tuple[str, ...] = FilesSource.model_fields["suffixes"].default
 _PACKED = (".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _KINDS = {"parquet": PARQUET, "webdataset": TAR, "files": IMAGES}
-_PATTERN = re.compile(r"[*?]|\{\d+\.\.\d+\}")
+_PATTERN = re.compile(r"[*?]|\{\d+\.\.\d+\}|\{[^{}]*,|\[[^\]]+\]|::")
 
 
 def kind_of(name: str) -> str | None:
