@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from job.spec.spec import FilesSource
 from job.stores.uris import unescaped
 
-PARQUET = (".parquet", ".pq")
+PARQUET = (".parquet", ".parq", ".pq")
 TAR = (".tar",)
 # Not .txt: not every one is a list.
 LISTS = tuple(f"{suffix}{packed}" for suffix in (".csv", ".tsv", ".jsonl", ".ndjson") for packed in ("", ".gz"))
 IMAGES: tuple[str, ...] = FilesSource.model_fields["suffixes"].default
 _PACKED = (".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _KINDS = {"parquet": PARQUET, "webdataset": TAR, "list": LISTS, "files": IMAGES}
-_PATTERN = re.compile(r"[*?]|\{\d+\.\.\d+\}")
+_PATTERN = re.compile(r"[*?]|\{\d+\.\.\d+\}|\{[^{}]*,|\[[^\]]+\]|::")
 
 
 def kind_of(name: str) -> str | None:

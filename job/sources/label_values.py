@@ -15,12 +15,16 @@ def text_label(text: str) -> str | None:
 
 
 def json_label(value: str | float | bool | None) -> str | None:
-    """The label of a JSON value: 3 and 3.0 are `3`; null, an empty text and NaN are none."""
+    """The label of a JSON value: 3 and 3.0 are `3`; null, an empty text and NaN are none.
+
+    Raises ValueError for a text with half of a character, which JSON can write and nothing can show.
+    """
     if isinstance(value, float):
         if value != value:
             return None
         return str(int(value)) if value.is_integer() else json.dumps(value)
     if isinstance(value, str):
+        value.encode()
         return value if value.strip() else None
     return None if value is None else json.dumps(value)
 

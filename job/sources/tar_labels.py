@@ -36,7 +36,10 @@ class LabelFrom:
         text = data.decode("utf-8-sig")
         if self.suffix.rpartition(".")[2] != "json" or not text.strip():
             return FoundLabel(text_label(text))
-        value = json.loads(text)
+        try:
+            value = json.loads(text)
+        except RecursionError:
+            raise ValueError("its JSON is nested too deep") from None
         if self.key is not None:
             if not isinstance(value, dict):
                 raise ValueError(f"it holds no JSON object to take {self.key!r} from")

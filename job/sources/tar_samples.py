@@ -7,7 +7,7 @@ from job.sources.left_out import LeftOutCounts
 from job.sources.tar import Member, escape_member, member_uri
 from job.sources.tar_labels import LARGEST_LABEL, FoundLabel, LabelFrom
 from job.spec.spec import IMAGE_SUFFIXES
-from job.terminal.wording import counted
+from job.terminal.wording import counted, printable
 
 HIDDEN_MEMBERS = "members whose name begins with a dot"
 WITHOUT_SUFFIX = "members without a suffix"
@@ -124,5 +124,5 @@ class LabelCounts:
                 "the same name up to the first dot: `tar --sort=name` packs them so"
             )
         if self.keys:
-            return f"no .{label_from.suffix} has the key {label_from.key!r}; one has {', '.join(self.keys)}"
+            return f"no .{label_from.suffix} has the key {label_from.key!r}; one has {printable(', '.join(self.keys))}"
         return f"each .{label_from.suffix} is empty, or null"

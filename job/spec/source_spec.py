@@ -87,7 +87,7 @@ class FilesSource(SpecModel):
     @classmethod
     def suffixes_begin_with_a_dot(cls, suffixes: tuple[str, ...]) -> tuple[str, ...]:
         for suffix in suffixes:
-            if not suffix.startswith(".") or "/" in suffix:
+            if not suffix.startswith(".") or "/" in suffix or not suffix.strip(". "):
                 raise ValueError(f"a suffix is a dot and letters, such as .jpg; {suffix!r} is not")
         return suffixes
 
@@ -143,8 +143,11 @@ class WebdatasetSource(SpecModel):
     @field_validator("label_from")
     @classmethod
     def label_from_is_a_suffix(cls, label_from: str) -> str:
-        if label_from != "none" and not label_from.startswith("."):
-            raise ValueError("a member's suffix begins with a dot, such as .cls")
+        suffix, colon, key = label_from.partition(":")
+        if label_from != "none" and (not suffix.startswith(".") or not suffix.strip(". ")):
+            raise ValueError("a member's suffix is a dot and letters, such as .cls")
+        if colon and not key:
+            raise ValueError("the key is missing behind the colon; .json alone takes all of the member")
         return label_from
 
 

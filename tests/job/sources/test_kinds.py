@@ -52,6 +52,8 @@ def test_a_file_and_a_folder_of_another_kind_are_refused_with_that_kind(root, ki
     ("kind", "name", "hint"),
     [
         ("files", "*.jpg", "source.kind: files takes a folder and source.suffixes, and no patterns"),
+        ("files", "{train,val}", "source.kind: files takes a folder and source.suffixes, and no patterns"),
+        ("files", "a::b", "source.kind: files takes a folder and source.suffixes, and no patterns"),
         ("files", "shard-{000..099}.tar", "source.kind: webdataset reads such files"),
         ("files", "train-*.parquet", "source.kind: parquet reads such files"),
         ("parquet", "cats.jpg", "source.kind: files reads such files"),

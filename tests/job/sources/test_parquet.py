@@ -284,7 +284,7 @@ def test_no_rows_and_no_files_are_errors(root):
         rows_of(source_of(uri))
 
     write("notes.txt", pa.table({"image": [b"x"]}))
-    with pytest.raises(SourceError, match=r"none of the 1 objects .* ends with \.parquet or \.pq"):
+    with pytest.raises(SourceError, match=r"none of the 1 objects .* ends with \.parquet or \.parq or \.pq"):
         rows_of(source_of(uri))
 
     write("x.parquet", pa.table({"image": pa.array([], pa.binary())}))

@@ -95,6 +95,8 @@ def test_labels_come_from_members_before_or_after_the_image(tmp_path, label_from
         (".json:a", b"[1]", "holds no JSON object to take 'a' from"),
         (".json:a", b'{"a": {}}', "name another key"),
         (".cls", b"\xff", r"1\.cls"),
+        (".json", b'"\\ud83d"', r"1\.json: .*surrogates"),
+        (".json", b"[" * 100_000, r"1\.json: its JSON is nested too deep"),
         (".cls", b"x" * (1 << 21), "too many for a label"),
     ],
 )
@@ -189,6 +191,11 @@ def test_a_label_without_a_class_is_none_where_classes_have_names(tmp_path):
             [[("1.jpg", b"x"), ("1.json", b'{"label": 1, "caption": "x"}'), ("2.jpg", b"x")]],
             ".json:lable",
             r"no \.json has the key 'lable'; one has label, caption, in 1 archive at",
+        ),
+        (
+            [[("1.jpg", b"x"), ("1.json", b'{"\\ud83d": 1}')]],
+            ".json:label",
+            r"no \.json has the key 'label'; one has .ud83d",
         ),
         ([[("1.jpg", b"x"), ("1.json", b'{"label": null}')]], ".json:label", r"each \.json is empty, or null"),
         ([[("1.jpg", b"x"), ("1.cls", b"")]], ".cls", r"each \.cls is empty, or null"),

@@ -279,13 +279,18 @@ def test_a_model_that_cannot_be_loaded_is_refused(model: dict[str, Any], text: s
     ("source", "text"),
     [
         ({"kind": "files", "suffixes": ["jpg"]}, "such as .jpg; 'jpg' is not"),
+        ({"kind": "files", "suffixes": [".jpg", "."]}, "such as .jpg; '.' is not"),
+        ({"kind": "files", "suffixes": [".. "]}, "such as .jpg; '.. ' is not"),
         ({"kind": "files", "suffixes": []}, "at least 1"),
         ({"kind": "parquet", "image_column": "a", "uri_column": "b"}, "exclusive with image_column"),
         ({"kind": "parquet", "keep": ["sku", "label"]}, "'label' is a column that Tench writes"),
         ({"kind": "parquet", "keep": ["sku", "sku"]}, "names a column twice"),
         ({"kind": "list", "keep": ["label"]}, "'label' is a column that Tench writes"),
         ({"kind": "list", "suffixes": ["jpg"]}, "such as .jpg; 'jpg' is not"),
-        ({"kind": "webdataset", "label_from": "cls"}, "begins with a dot"),
+        ({"kind": "webdataset", "label_from": "cls"}, "a member's suffix is a dot and letters"),
+        ({"kind": "webdataset", "label_from": "."}, "a member's suffix is a dot and letters"),
+        ({"kind": "webdataset", "label_from": ".:key"}, "a member's suffix is a dot and letters"),
+        ({"kind": "webdataset", "label_from": ".json:"}, "the key is missing behind the colon"),
     ],
 )
 def test_a_source_that_cannot_be_read_is_refused(source: dict[str, Any], text: str) -> None:
