@@ -2,7 +2,6 @@
 
 import posixpath
 import re
-from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,10 +19,16 @@ _DOTTED = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 def resolve(uris: pa.Array, file_uri: str) -> pa.Array:
     """Relative URIs from the folder of the file that holds them; a null becomes "", which reads as a missing image."""
     uris = pc.fill_null(uris, "")
-    if pc.all(pc.match_substring_regex(uris, _ABSOLUTE)).as_py():
+    stays = pc.or_(pc.match_substring_regex(uris, _ABSOLUTE), pc.equal(pc.utf8_trim_whitespace(uris), ""))
+    if pc.all(stays).as_py():
         return uris
-    absolute = partial(resolve_one, file_uri=file_uri)
-    return pa.array([absolute(uri) for uri in uris.to_pylist()], pa.string())
+    below = pc.binary_join_element_wise(file_uri.rpartition("/")[0], uris, "/")
+    is_dotted = pc.and_(pc.invert(stays), pc.match_substring_regex(uris, _DOTTED.pattern))
+    resolved = pc.if_else(stays, uris, below)
+    if not pc.any(is_dotted).as_py():
+        return resolved
+    dotted = [resolve_one(uri, file_uri) for uri in uris.filter(is_dotted).to_pylist()]
+    return pc.replace_with_mask(resolved, is_dotted, pa.array(dotted, pa.string()))
 
 
 def resolve_one(uri: str, file_uri: str) -> str:
