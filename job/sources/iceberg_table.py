@@ -6,9 +6,15 @@ There is no catalog here that says which metadata file counts: the highest does,
 import io
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile
+from pyiceberg.manifest import DataFile as IcebergFile
+from pyiceberg.manifest import DataFileContent
 from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import FileScanTask, StaticTable
 
@@ -18,6 +24,7 @@ from job.sources.parquet_footers import DataFile
 from job.sources.tables import live_files
 from job.stores.storage import Folder, open_folder, read_uri, split_uri
 
+_DELETE = ["file_path", "pos"]
 _METADATA = re.compile(r"v?(\d+)(?:-[^/]*)?(?:\.gz)?\.metadata\.json")
 _BUCKET = re.compile(r"(?:s3|s3a|s3n)://(.*)", re.DOTALL)
 
@@ -25,7 +32,8 @@ _BUCKET = re.compile(r"(?:s3|s3a|s3n)://(.*)", re.DOTALL)
 def iceberg_files(folder: Folder, left_out: LeftOutCounts, metadata: str | None) -> list[DataFile]:
     """The table's files of its current snapshot; `metadata` is the name of a file in `metadata/`.
 
-    Raises SourceError where rows are deleted by delete files, which are not applied, or a file is not Parquet.
+    Rows that position deletes delete are none. Raises SourceError where rows are deleted in another way, and for a
+    file that is not Parquet.
     """
     location = f"{folder.uri.removesuffix('/')}/metadata/{metadata or _newest(folder)}"
     files = StoreIO(folder.uri)
@@ -44,8 +52,12 @@ def iceberg_files(folder: Folder, left_out: LeftOutCounts, metadata: str | None)
     _check(tasks, location)
     tasks = sorted(tasks, key=lambda task: task.file.file_path)
     field_ids = {field.name: field.field_id for field in table.schema().fields}
+    masks = _live_rows(tasks, files)
     found = live_files(folder, [files.uri_of(task.file.file_path) for task in tasks], "Iceberg", left_out)
-    return [DataFile(file, DataFile.in_folder(file).partitions, field_ids=field_ids) for file in found]
+    return [
+        DataFile(file, DataFile.in_folder(file).partitions, live=masks.get(task.file.file_path), field_ids=field_ids)
+        for task, file in zip(tasks, found, strict=True)
+    ]
 
 
 class StoreIO(FileIO):
@@ -111,13 +123,36 @@ def _newest(folder: Folder) -> str:
 
 
 def _check(tasks: Sequence[FileScanTask], location: str) -> None:
-    deletes = {file.file_path for task in tasks for file in task.delete_files}
-    if deletes:
+    deletes = {file.file_path: file for task in tasks for file in task.delete_files}
+    unread = [path for path, file in deletes.items() if not _is_position_delete(file)]
+    if unread:
         raise SourceError(
-            f"source.uri: the Iceberg table at {location} marks rows as deleted in {len(deletes):,} delete files, "
-            "which are not applied; compact it first (Spark: CALL system.rewrite_data_files)"
+            f"source.uri: the Iceberg table at {location} deletes rows in a way that is not read, by {unread[0]}; "
+            "compact it first (Spark: CALL system.rewrite_data_files)"
         )
-    others = [task.file for task in tasks if task.file.file_format.value.upper() != "PARQUET"]
+    others = [task.file for task in tasks if not _is_parquet(task.file)]
     if others:
         kind = others[0].file_format.value
         raise SourceError(f"source.uri: {others[0].file_path} of an Iceberg table is {kind}; Parquet is read")
+
+
+def _live_rows(tasks: Sequence[FileScanTask], files: "StoreIO") -> dict[str, pa.BooleanArray]:
+    """By data file, which of its rows no position delete names; nothing for a file without any."""
+    masks: dict[str, pa.BooleanArray] = {}
+    read = lru_cache(maxsize=8)(lambda path: pq.read_table(io.BytesIO(read_uri(files.uri_of(path))), columns=_DELETE))
+    for task in tasks:
+        path = task.file.file_path
+        found = [read(file.file_path) for file in task.delete_files]
+        deleted = [table["pos"].filter(pc.equal(table["file_path"], path)).combine_chunks() for table in found]
+        if any(len(each) for each in deleted):
+            rows = pa.array(range(task.file.record_count), pa.int64())
+            masks[path] = pc.invert(pc.is_in(rows, pa.concat_arrays(deleted)))
+    return masks
+
+
+def _is_position_delete(file: IcebergFile) -> bool:
+    return file.content == DataFileContent.POSITION_DELETES and _is_parquet(file)
+
+
+def _is_parquet(file: IcebergFile) -> bool:
+    return str(file.file_format.value).upper() == "PARQUET"

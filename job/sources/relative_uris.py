@@ -2,7 +2,6 @@
 
 import posixpath
 import re
-from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +12,11 @@ from job.stores.uris import canonical
 
 # Most URIs, in their one form: these need no second look.
 _USUAL = r"^(?:(?:s3|gs|az)://(?:anonymous@)?[^/@]+/.|/)"
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/|[A-Za-z][A-Za-z0-9+.-]+:/")
+# Absolute, or with a scheme, which may be one that is refused.
+_STAYS = (
+    r"^(?:/|[A-Za-z][A-Za-z0-9+.-]*://|[A-Za-z][A-Za-z0-9+.-]+:/|(?i:s3[an]?|gc?s|az|azure|abfss?|wasbs?):"
+    r"|(?i:data):[\w.+-]*/?[\w.+-]*[;,])"
+)
 _NO_OBJECT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*/?")
 _OF_OTHER_KINDS = r"(?i)\.(?:parquet|pq|tar|csv|tsv|jsonl|ndjson)(?:\.gz)?$"
 _DOTTED = re.compile(r"(?:^|/)\.\.?(?:/|$)")
@@ -26,19 +29,21 @@ def resolve(uris: pa.Array, file_uri: str) -> pa.Array:
     no store reads.
     """
     uris = pc.fill_null(uris, "")
-    usual = pc.match_substring_regex(uris, _USUAL)
-    if pc.all(usual).as_py():
+    stays = pc.or_(pc.match_substring_regex(uris, _STAYS), pc.equal(pc.utf8_trim_whitespace(uris), ""))
+    if pc.all(stays).as_py():
         return uris
-    absolute = partial(resolve_one, file_uri=file_uri)
-    found = uris.to_pylist()
-    for index in pc.indices_nonzero(pc.invert(usual)).to_pylist():
-        found[index] = absolute(found[index])
-    return pa.array(found, pa.string())
+    below = pc.binary_join_element_wise(file_uri.rpartition("/")[0], uris, "/")
+    is_dotted = pc.and_(pc.invert(stays), pc.match_substring_regex(uris, _DOTTED.pattern))
+    resolved = pc.if_else(stays, uris, below)
+    if not pc.any(is_dotted).as_py():
+        return resolved
+    dotted = [resolve_one(uri, file_uri) for uri in uris.filter(is_dotted).to_pylist()]
+    return pc.replace_with_mask(resolved, is_dotted, pa.array(dotted, pa.string()))
 
 
 def resolve_one(uri: str, file_uri: str) -> str:
     """One URI, as `resolve` does it."""
-    if not uri.strip() or _why_not(uri) or _ABSOLUTE.match(uri) or canonical(uri) != uri:
+    if not uri.strip() or re.match(_STAYS, uri):
         return uri
     folder = file_uri.rpartition("/")[0]
     if _DOTTED.search(uri) is None:

@@ -239,6 +239,64 @@ def test_an_iceberg_table_is_read_as_it_is_now(iceberg):
     assert rows_and_images(older, "expected") == [(b"90", "old"), (b"91", "old"), (b"92", "old")]
 
 
+def delete_in_iceberg(table, folder, content, path, rows):
+    """Commits a file of deletes, as Spark's merge-on-read does; pyiceberg writes none itself."""
+    from pyiceberg import manifest
+    from pyiceberg.table.update.snapshot import _FastAppendFiles
+
+    class Deletes(manifest.ManifestWriterV2):
+        def content(self):
+            return manifest.ManifestContent.DELETES
+
+        @property
+        def _meta(self):
+            return {**super()._meta, "content": "deletes"}
+
+    class AppendDeletes(_FastAppendFiles):
+        def new_manifest_writer(self, spec):
+            return Deletes(
+                spec, self._transaction.table_metadata.schema(), self.new_manifest_output(), self._snapshot_id, "gzip"
+            )
+
+    columns = {"file_path": [path] * len(rows), "pos": pa.array(rows, pa.int64())}
+    pq.write_table(pa.table(columns if content.name == "POSITION_DELETES" else {"n": rows}), folder / "deletes.parquet")
+    file = manifest.DataFile.from_args(
+        content=content,
+        file_path=f"file://{folder}/deletes.parquet",
+        file_format=manifest.FileFormat.PARQUET,
+        partition=manifest.Record(),
+        record_count=len(rows),
+        file_size_in_bytes=(folder / "deletes.parquet").stat().st_size,
+        equality_ids=[3] if content.name == "EQUALITY_DELETES" else None,
+    )
+    file.spec_id = table.spec().spec_id
+    with table.transaction() as transaction:
+        from pyiceberg.table.snapshots import Operation
+
+        with AppendDeletes(Operation.OVERWRITE, transaction, table.io) as append:
+            append.append_data_file(file)
+
+
+@pytest.mark.parametrize("kind", ["POSITION_DELETES", "EQUALITY_DELETES"])
+def test_rows_that_an_icebergs_position_deletes_delete_are_no_rows(tmp_path, kind):
+    from pyiceberg.manifest import DataFileContent
+
+    catalog = SqlCatalog("test", uri=f"sqlite:///{tmp_path}/db", warehouse=f"file://{tmp_path}")
+    catalog.create_namespace("ns")
+    table = catalog.create_table("ns.t", schema=pictures(0, ["a"]).schema)
+    table.append(pictures(0, ["a", "b", "c"]))
+    table.append(pictures(3, ["d", "e"]))
+    path = next(task.file.file_path for task in table.scan().plan_files() if task.file.record_count == 3)
+    delete_in_iceberg(table, tmp_path / "ns" / "t", DataFileContent[kind], path, [0, 2])
+    source = source_of(tmp_path / "ns" / "t", label_from="kind")
+    if kind == "EQUALITY_DELETES":
+        with pytest.raises(SourceError, match=r"equality delete|deletes rows in a way that is not read"):
+            rows_of(source)
+        return
+    assert table.scan().to_arrow().num_rows == 3
+    assert rows_and_images(source, "expected") == [(b"1", "b"), (b"3", "d"), (b"4", "e")]
+
+
 def rows_of_metadata(table):
     logged = [entry.metadata_file for entry in table.metadata.metadata_log]
     return [location.rpartition("/")[2] for location in [*logged, table.metadata_location]]
