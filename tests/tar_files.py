@@ -44,9 +44,9 @@ _FORMATS = {"gnu": ("v7", "oldgnu", "gnu", "ustar", "posix"), "bsd": ("v7", "ust
 PROGRAM_FORMATS = [(program, form) for program in sorted(PROGRAMS) for form in _FORMATS[program]]
 
 
-def pack_folder(folder: Path, program: str, form: str, *options: str) -> bytes:
-    """The tar of what is below a folder, in the order of names, which start with `./`."""
-    names = [f"./{path.relative_to(folder)}" for path in sorted(folder.rglob("*"))]
+def pack_folder(folder: Path, program: str, form: str, *options: str, by_name: bool = True) -> bytes:
+    """The tar of what is below a folder, whose names start with `./`; `by_name` in their order, else as they come."""
     command = [PROGRAMS[program], f"--format={form}", *options, "-cf", "-", "-C", str(folder)]
-    command += ["--no-recursion", "--null", "-T", "-"]
+    names = [f"./{path.relative_to(folder)}" for path in sorted(folder.rglob("*"))] if by_name else []
+    command += ["--no-recursion", "--null", "-T", "-"] if by_name else ["."]
     return subprocess.run(command, input="\0".join(names).encode(), capture_output=True, check=True).stdout

@@ -3,13 +3,14 @@
 import io
 import os
 import posixpath
+import subprocess
 import tarfile
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sources import rows_of
-from tar_files import HARD, PROGRAM_FORMATS, SYM, pack, pack_folder
+from tar_files import HARD, PROGRAM_FORMATS, PROGRAMS, SYM, pack, pack_folder
 
 from job.errors import SourceError
 from job.sources.left_out import LeftOutCounts
@@ -137,6 +138,57 @@ def test_a_folder_with_links_gives_every_image_that_it_shows(folder, tmp_path, p
     assert {name for name, label in labels if label == "7"} == {"1.jpg", "hard.jpg"}
     devices = {} if form == "v7" else {DEVICES: 1}
     assert {each.kind: each.count for each in source.left_out} == {LOST_SYM: 2} | devices
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--absolute-names",
+        "--blocking-factor=512",
+        "--dereference",
+        "--hard-dereference",
+        "--incremental",
+        "--label=all",
+        "--numeric-owner",
+        "--pax-option=delete=mtime",
+        "--sparse",
+        "--xattrs",
+    ],
+)
+@pytest.mark.parametrize("form", ["gnu", "posix"])
+@pytest.mark.skipif(("gnu", "gnu") not in PROGRAM_FORMATS, reason="GNU tar is not here")
+def test_ways_to_pack_change_nothing(folder, form, option):
+    if "pax" in option:
+        form = "posix"
+    for path in (folder / "outside.jpg", folder / "folder"):
+        path.unlink()
+
+    found, left_out = files_in(pack_folder(folder, "gnu", form, option, by_name="incremental" not in option))
+
+    images = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert {posixpath.normpath(name): data for name, data in found} == images
+    assert len(found) == len(images)
+    assert left_out == {}
+
+
+@pytest.mark.skipif(("gnu", "gnu") not in PROGRAM_FORMATS, reason="GNU tar is not here")
+def test_an_archive_that_was_changed_in_place_is_read_as_it_is_now(tmp_path):
+    for name in ("1.jpg", "2.jpg", "3.jpg"):
+        (tmp_path / name).write_bytes(name.encode())
+    archive, other = tmp_path / "a.tar", tmp_path / "b.tar"
+    for arguments in (
+        ["-cf", archive, "1.jpg", "2.jpg"],
+        ["-rf", archive, "3.jpg"],
+        ["--delete", "-f", archive, "2.jpg"],
+        ["-cf", other, "2.jpg"],
+        ["-Af", archive, other],
+    ):
+        subprocess.run([PROGRAMS["gnu"], "-C", tmp_path, *arguments], check=True)
+
+    found, left_out = files_in(archive.read_bytes())
+
+    assert found == [(name, name.encode()) for name in ("1.jpg", "3.jpg", "2.jpg")]
+    assert left_out == {}
 
 
 nodes = st.lists(

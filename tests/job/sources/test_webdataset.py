@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sources import as_rows_name_it, outcome, rows_of
-from tar_files import pack
+from tar_files import HARD, SYM, pack
 
 from job.errors import SourceError
 from job.sources.open_source import open_source
@@ -105,6 +105,22 @@ def test_a_label_that_cannot_be_understood_is_named(tmp_path, label_from, data, 
 
     with pytest.raises(SourceError, match=rf"(?s)a\.tar.*{text}"):
         rows_of(source_of(str(tmp_path), label_from=label_from))
+
+
+def test_links_and_joined_archives_are_read_from_any_store(root):
+    uri, write = root
+    one = pack([("1.jpg", b"one"), ("1.cls", b"1"), ("2.cls", (HARD, "1.cls")), ("2.jpg", (SYM, "1.jpg"))])
+    other = pack([("d/1.jpg", b"two"), ("d/1.cls", (SYM, "../e/1.cls")), ("e/1.cls", b"7")])
+    write("a.tar", one + bytes(3 << 20) + other)
+    source = source_of(uri, label_from=".cls")
+
+    rows = rows_of(source)
+
+    assert rows["uri"].to_pylist() == [f"{uri}/a.tar#{name}" for name in ("1.jpg", "2.jpg", "d/1.jpg")]
+    assert rows["expected"].to_pylist() == ["1", "1", "7"]
+    assert [handle() for handle in source.read(rows)] == [b"one", b"one", b"two"]
+    shuffled = rows.take([2, 1, 0, 1])
+    assert [handle() for handle in source.read(shuffled)] == [b"two", b"one", b"one", b"one"]
 
 
 def test_labels_take_names_by_index(tmp_path):
