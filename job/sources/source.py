@@ -57,7 +57,8 @@ class Source:
         `names_by_id` are class names of expected labels that are ids, where the spec has no `label_names`.
 
         Columns: `uri` string, `size` int64 (null: not known yet), `etag` string, `expected` string; `offset` int64
-        where images lie inside a file (Parquet: the row; a tar: the byte); then the kept columns.
+        where images lie inside a file (Parquet: the row, null for an image that the row only names; a tar: the byte);
+        then the kept columns.
         Raises SourceError where there are none, or where they are not what the spec says.
         """
         left = self._spec.limit
