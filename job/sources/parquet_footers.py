@@ -3,9 +3,9 @@
 A footer is a request and some memory, so they are read in threads, and of each only what the rows need is kept.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -136,7 +136,7 @@ def _image(asked: Asked, schema: pa.Schema, data: DataFile) -> Column:
     found = _find(asked, schema, data)
     if not isinstance(found, Column):
         raise _not_there(asked, data.file, schema, "no")
-    if found.path[0] != asked.name.split(".")[0] and asked.name != found.path[0]:
+    if asked.name not in (found.path[0], ".".join(found.path)):
         said = f"{data.file.uri} has {asked.name!r} under its earlier name {found.path[0]!r}"
         raise SourceError(f"source.{asked.key}: {said}; rewrite the table's files, so that all have the name of now")
     return found
@@ -176,8 +176,6 @@ def _not_there(asked: Asked, file: ContainerFile, schema: pa.Schema, often: str)
 
 def class_names(schema: pa.Schema, column: str) -> Sequence[str] | None:
     """The names of a Hugging Face ClassLabel column, which `datasets` keeps in the schema's metadata."""
-    import json
-
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return [str(name) for name in features[column]["names"]]
@@ -201,11 +199,7 @@ def _all_null(parquet: pq.ParquetFile, group: int, selector: str) -> bool:
     if chunk.total_uncompressed_size > _CHEAP_BYTES + chunk.num_values // 8:
         return False
     table = parquet.read_row_group(group, columns=[selector])
-    return table.num_rows > 0 and all(value is None for value in _leaves(table))
-
-
-def _leaves(table: pa.Table) -> Iterator[object]:
     column = table.column(0).combine_chunks()
     while pa.types.is_struct(column.type):
         column = column.flatten()[0]
-    return chain(column.to_pylist())
+    return bool(column.null_count == len(column) > 0)

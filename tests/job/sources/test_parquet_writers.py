@@ -52,7 +52,10 @@ BYTES_AND_PATH = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     ids=lambda column: str(column.type),
 )
 def test_bytes_are_read_in_whatever_type_they_are_kept(tmp_path, column):
-    pq.write_table(pa.table({"image": column}), tmp_path / "x.parquet")
+    try:
+        pq.write_table(pa.table({"image": column}), tmp_path / "x.parquet")
+    except pa.ArrowNotImplementedError as error:
+        pytest.skip(f"this Arrow writes no such column: {error}")
     assert images_of(source_of(tmp_path)) == [b"ab", "missing", b"ab"]
 
 
