@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from job.errors import SourceError
+from job.sources.image_content import ImageContent
+from job.sources.image_names import PASSED_OVER, ImageNames
 from job.sources.kinds import count_kinds, kind_hint, kind_of, packed_hint, uri_hint
 from job.sources.left_out import LeftOutCounts, by_suffix
 from job.sources.listing import list_objects
@@ -29,34 +30,43 @@ class FilesReader:
     def __init__(self, spec: FilesSource, limits: Limits) -> None:
         self._spec = spec
         self._limits = limits
+        self._names = ImageNames(spec)
 
     def rows(self, left_out: LeftOutCounts) -> Iterator[pa.Table]:
         folder = open_folder(self._spec.uri)
-        images = others = 0
+        images = objects = 0
         kinds: Counter[str] = Counter()
-        for listing in list_objects(folder, left_out):
-            is_image = self._is_image(listing["key"])
-            files = listing.filter(is_image)
-            left_out.add_all(by_suffix(listing.filter(pc.invert(is_image))["key"]))
-            images += files.num_rows
-            others += listing.num_rows - files.num_rows
-            if files.num_rows:
-                yield self._to_rows(folder.uri, files)
-            elif not images:
-                kinds += count_kinds(listing["key"].to_pylist())
+        with ImageContent.of(folder, left_out) as content:
+            for listing in list_objects(folder, left_out):
+                objects += listing.num_rows
+                files = self._files(listing, content, left_out)
+                images += files.num_rows
+                if files.num_rows:
+                    yield self._to_rows(folder.uri, files)
+                elif not images:
+                    kinds += count_kinds(listing["key"].to_pylist())
         if images:
             return
         own_runs = own_runs_hint(left_out)
-        single = None if others or own_runs else self._single()
+        single = None if objects or own_runs else self._single()
         if single is None:
-            raise SourceError(self._nothing_found(folder.uri, others, kinds) + own_runs)
+            raise SourceError(self._nothing_found(folder.uri, objects, kinds, left_out) + own_runs)
         yield single
 
     def read(self, rows: pa.Table) -> Iterator[Handle]:
         return read_objects(rows, self._limits)
 
-    def _is_image(self, keys: pa.ChunkedArray) -> pa.ChunkedArray:
-        return reduce(pc.or_, (pc.ends_with(keys, suffix, ignore_case=True) for suffix in self._spec.suffixes))
+    def _files(self, listing: pa.Table, content: ImageContent, left_out: LeftOutCounts) -> pa.Table:
+        """The rows of a listing that are images, by their names, or where any name will do, by their content."""
+        listing = self._names.select(listing, left_out)
+        is_image = self._names.has_suffix(listing["key"])
+        others = listing.filter(pc.invert(is_image))
+        if self._spec.takes_any_name and others.num_rows:
+            found = content.is_image(others)
+            is_image = pc.replace_with_mask(is_image.combine_chunks(), pc.invert(is_image).combine_chunks(), found)
+            others = others.filter(pc.invert(found))
+        left_out.add_all(by_suffix(others["key"]))
+        return listing.filter(is_image)
 
     def _to_rows(self, root: str, files: pa.Table) -> pa.Table:
         keys = files["key"]
@@ -81,10 +91,14 @@ class FilesReader:
             raise SourceError(f"source.uri: {folder.uri}/{key} is no image{hint}")
         return pa.table([[f"{folder.uri.removesuffix('/')}/{key}"], [entry.size], [entry.etag], [None]], schema=_SCHEMA)
 
-    def _nothing_found(self, uri: str, others: int, kinds: Counter[str]) -> str:
-        suffixes = ", ".join(self._spec.suffixes)
-        if others:
-            none = f"none of the {others:,} objects below {uri} ends with one of source.suffixes: {suffixes}"
+    def _nothing_found(self, uri: str, objects: int, kinds: Counter[str], left_out: LeftOutCounts) -> str:
+        if self._spec.takes_any_name:
+            wanted = "begins as an image does"
+        else:
+            wanted = f"ends with one of source.suffixes: {', '.join(self._spec.suffixes)}"
+        if objects:
+            passed_over = [f"{left_out.count(kind):,} {kind}" for kind in PASSED_OVER if left_out.count(kind)]
+            none = "; ".join([f"none of the {objects:,} objects below {uri} {wanted}", *passed_over])
             return f"source.uri: {none}{kind_hint(kinds)}"
-        nothing = f"there is nothing at {uri}: no such object, and none below it that ends with {suffixes}"
+        nothing = f"there is nothing at {uri}: no such object, and none below it that {wanted}"
         return f"source.uri: {nothing}{uri_hint('files', self._spec.uri)}"

@@ -58,9 +58,10 @@ Keep = Annotated[
     AfterValidator(check_keep),
     Field(description="Columns carried to the output; their values stay as they are"),
 ]
+Globs = Annotated[tuple[str, ...], DefaultCountsAs()]
 _KIND = "How the images are kept: `files`, `parquet`, `webdataset` or `list`"
 
-
+ANY = "any"
 _FIRST_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 IMAGE_SUFFIXES = (*_FIRST_SUFFIXES, ".avif", ".jp2", ".j2k", ".jpx", ".heic", ".heif", ".jxl")
 
@@ -73,8 +74,15 @@ class FilesSource(SpecModel):
     suffixes: Annotated[tuple[str, ...], DefaultCountsAs([*_FIRST_SUFFIXES])] = Field(
         default=IMAGE_SUFFIXES,
         min_length=1,
-        description="File names to take, by their ending; case is ignored",
+        description="File names to take, by their ending; case is ignored. `[any]` takes every name, and tells images "
+        "by their first bytes where the name is not one of an image",
     )
+    include: Globs = Field(
+        default=(),
+        description="Take only names that one of these globs matches, counted from `uri`: `*` within a name, `**` any "
+        "folders, `?`, `[a-z]`, `{a,b}`; without a slash, a name in any folder; a folder means all in it",
+    )
+    exclude: Globs = Field(default=(), description="Pass over names that one of these globs matches, as in `include`")
     label_from: Literal["none", "directory"] = Field(
         default="none", description="The expected label: `directory` takes the name of the folder the file is in"
     )
@@ -86,10 +94,31 @@ class FilesSource(SpecModel):
     @field_validator("suffixes")
     @classmethod
     def suffixes_begin_with_a_dot(cls, suffixes: tuple[str, ...]) -> tuple[str, ...]:
+        if ANY in suffixes and len(suffixes) > 1:
+            raise ValueError(f"{ANY} stands alone: it takes every name")
         for suffix in suffixes:
-            if not suffix.startswith(".") or "/" in suffix or not suffix.strip(". "):
-                raise ValueError(f"a suffix is a dot and letters, such as .jpg; {suffix!r} is not")
+            if suffix != ANY and (not suffix.startswith(".") or "/" in suffix or not suffix.strip(". ")):
+                raise ValueError(
+                    f"a suffix is a dot and letters, such as .jpg; {suffix!r} is not ([{ANY}] takes every name)"
+                )
         return suffixes
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def globs_name_something(cls, globs: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in globs:
+            if not pattern.strip("/"):
+                raise ValueError(f"a glob is a name or a path with *, ** or ?, such as *.thumb.jpg; {pattern!r} is not")
+        return globs
+
+    @property
+    def takes_any_name(self) -> bool:
+        return self.suffixes == (ANY,)
+
+    @property
+    def name_suffixes(self) -> tuple[str, ...]:
+        """The suffixes by which a name alone says that it is an image's."""
+        return IMAGE_SUFFIXES if self.takes_any_name else self.suffixes
 
 
 class ParquetSource(SpecModel):

@@ -27,13 +27,14 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from job.errors import ImageError
 from job.recipe import Orientation, Recipe
+from job.sources.magic import ImageFormat
 from job.spec.columns import DEPTH_CLIPPED, ORIENTATION_APPLIED, ORIENTATION_KEPT
 from job.spec.limits import Limits
 from job.spec.spec import SourceSpec
 from job.stages.formats import depth
 from job.stages.formats.extra_formats import extra_plugin, heic_orientation, jxl_header
 from job.stages.formats.orientation import UPRIGHT, jpeg_orientation, stored_orientation, turn_back, turn_upright
-from job.stages.formats.sniff import ImageFormat, format_of
+from job.stages.formats.sniff import format_of
 from job.stages.formats.tiff_planes import PlanarTiffFile
 from job.stages.formats.unsupported import why_unsupported
 

@@ -11,8 +11,8 @@ import numpy as np
 from PIL.ImageFile import ImageFile
 
 from job.errors import ImageError
+from job.sources.magic import ImageFormat
 from job.stages.formats.orientation import turn_upright
-from job.stages.formats.sniff import ImageFormat
 
 _PACKAGES = {"HEIC": "pillow-heif", "JPEG XL": "pillow-jxl-plugin"}
 # Width by height, as SizeHeader of ISO/IEC 18181-1 counts them.

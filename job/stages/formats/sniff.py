@@ -5,37 +5,12 @@ servers sent instead of a picture, drawings, documents, and the RAW files of cam
 """
 
 import re
-from typing import Literal
 
 from job.errors import ImageError
+from job.sources.magic import ImageFormat, magic_format
 from job.stages.formats.tiff_tags import is_raw, read_tags
 
-ImageFormat = Literal["JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF", "AVIF", "JPEG 2000", "HEIC", "JPEG XL"]
-
 _READ = "JPEG, PNG, WebP, AVIF, JPEG 2000, BMP, GIF and TIFF are read, and HEIC and JPEG XL with the extra `formats`"
-
-# A phone's multi-picture file (MPO) begins as a JPEG, and its first picture is one; JPEG-LS begins as one, too.
-_MAGIC: tuple[tuple[bytes, ImageFormat], ...] = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II\0*", "TIFF"),
-    (b"MM*\0", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
-    (b"\xff\x0a", "JPEG XL"),
-)
-_BMP_HEADER_BYTES = frozenset((12, 40, 52, 56, 64, 108, 124))
-_AVIF_BRANDS = frozenset((b"avif", b"avis"))
-_HEIC_BRANDS = frozenset(
-    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"mif2")
-)
 
 # Where, what, and what it is called.
 _OTHERS: tuple[tuple[int, bytes, str], ...] = (
@@ -83,33 +58,15 @@ _HEAD_BYTES = 4096
 
 def format_of(data: bytes) -> ImageFormat:
     """Raises ImageError, `not-an-image`, with the name of what it is instead."""
-    for magic, name in _MAGIC:
-        if data.startswith(magic):
-            if name == "TIFF" and (data[8:10] == b"CR" or is_raw(read_tags(data))):
-                raise ImageError("not-an-image", f"it is a camera's RAW file (such as DNG, CR2, NEF or ARW); {_READ}")
-            return name
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "WebP"
-    # "BM" alone begins too many texts; the size of the header that follows is one of a few.
-    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADER_BYTES:
-        return "BMP"
-    brands = _brands(data)
-    if brands & _AVIF_BRANDS:
-        return "AVIF"
-    if brands & _HEIC_BRANDS:
-        return "HEIC"
-    raise ImageError("not-an-image", f"{_other(data, brands)}; {_READ}")
+    name = magic_format(data)
+    if name == "TIFF" and (data[8:10] == b"CR" or is_raw(read_tags(data))):
+        raise ImageError("not-an-image", f"it is a camera's RAW file (such as DNG, CR2, NEF or ARW); {_READ}")
+    if name is not None:
+        return name
+    raise ImageError("not-an-image", f"{_other(data)}; {_READ}")
 
 
-def _brands(data: bytes) -> frozenset[bytes]:
-    """The brands of an ISO media file, the first of which is no more than the writer's preference."""
-    if data[4:8] != b"ftyp":
-        return frozenset()
-    end = min(int.from_bytes(data[:4], "big"), len(data), 512)
-    return frozenset([data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))])
-
-
-def _other(data: bytes, brands: frozenset[bytes]) -> str:
+def _other(data: bytes) -> str:
     for at, magic, name in _OTHERS:
         if data.startswith(magic, at):
             return f"it is {name}"

@@ -4,8 +4,8 @@ Told from the file's own header, so that what is `unsupported` does not hang on 
 nothing here reads is not worth fetching again, whether all of it is there or not.
 """
 
+from job.sources.magic import ImageFormat
 from job.stages.formats import tiff_tags
-from job.stages.formats.sniff import ImageFormat
 from job.stages.formats.tiff_tags import Tags, first
 
 _HIERARCHICAL = frozenset((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF))

@@ -1,5 +1,6 @@
 """The files source: what is listed, how it is labelled, and what becomes of images that cannot be read."""
 
+import io
 import json
 import time
 
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from sources import as_rows_name_it, outcome, rows_of
 
 from job.errors import SourceError
@@ -23,7 +25,7 @@ NAMES = [
     "n02/deep/q'\".webp",
     "n02/new\nline.gif",
     "n02/100%.TIFF",
-    ".h/x.bmp",
+    "h./_x.bmp",
 ]
 
 
@@ -164,6 +166,115 @@ def test_a_folder_may_be_named_as_other_tools_do(s3, tmp_path):
         rows_of(source_of(f"{tmp_path}/a%20b"))
 
 
+def left_out_of(source):
+    return {each.kind: (each.count, each.example) for each in source.left_out}
+
+
+def test_what_is_hidden_or_somebody_elses_is_passed_over_and_counted(root):
+    uri, write = root
+    for name in [
+        "_MG_0001.jpg",
+        "x/a.jpg",
+        "x/.b.jpg",
+        ".git/c.jpg",
+        ".git/@eaDir/d.jpg",
+        "x/@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg",
+        "x/.ipynb_checkpoints/a-checkpoint.jpg",
+        "lost+found/e.jpg",
+        "__MACOSX/x/._a.jpg",
+        "x/._a.jpg",
+        "my lost+found/f.jpg",
+        "x/@eaDir.jpg",
+        "x/.DS_Store",
+    ]:
+        write(name, b"x")
+    source = source_of(uri)
+
+    rows = rows_of(source)
+
+    names = [each.removeprefix(as_rows_name_it(uri) + "/") for each in rows["uri"].to_pylist()]
+    assert names == ["_MG_0001.jpg", "my lost+found/f.jpg", "x/@eaDir.jpg", "x/a.jpg"]
+    assert left_out_of(source) == {
+        "hidden names, which begin with a dot": (4, ".git/@eaDir/d.jpg"),
+        "names in @eaDir": (1, "x/@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg"),
+        "names in .ipynb_checkpoints": (1, "x/.ipynb_checkpoints/a-checkpoint.jpg"),
+        "names in lost+found": (1, "lost+found/e.jpg"),
+        "names in __MACOSX": (1, "__MACOSX/x/._a.jpg"),
+        "names that begin with ._": (1, "x/._a.jpg"),
+    }
+    # Named itself, it is meant.
+    assert rows_of(source_of(f"{uri}/.git")).num_rows == 1
+    assert rows_of(source_of(f"{uri}/x/.b.jpg")).num_rows == 1
+    assert rows_of(source_of(f"{uri}/lost+found")).num_rows == 1
+
+
+def test_globs_take_and_pass_over_names(root):
+    uri, write = root
+    names = ["1.jpg", "1.thumb.jpg", "a/2.jpg", "a/2.thumb.jpg", "a/b/3.JPG", "a/b/thumbs/4.jpg", "thumbs/n\n/5.jpg"]
+    for name in [*names, "a/n.txt"]:
+        write(name, b"x")
+
+    def found(**globs):
+        source = source_of(uri, **globs)
+        rows = rows_of(source)
+        return [each.removeprefix(as_rows_name_it(uri) + "/") for each in rows["uri"].to_pylist()], left_out_of(source)
+
+    assert found(exclude=["*.thumb.jpg", "thumbs/"]) == (
+        ["1.jpg", "a/2.jpg", "a/b/3.JPG"],
+        {"names that source.exclude matches": (4, "1.thumb.jpg"), "names that end with .txt": (1, "a/n.txt")},
+    )
+    assert found(include=["/a"], exclude=["/a/b/"])[0] == ["a/2.jpg", "a/2.thumb.jpg"]
+    assert found(include=["a/**/[2-3].*"]) == (
+        ["a/2.jpg", "a/2.thumb.jpg", "a/b/3.JPG"],
+        {"names that source.include does not match": (5, "1.jpg")},
+    )
+    assert found(include=["{1,5}.jpg"])[0] == ["1.jpg", "thumbs/n\n/5.jpg"]
+    with pytest.raises(SourceError, match=r"none of the 8 objects.*; 8 names that source\.include does not match"):
+        found(include=["*.jpeg"])
+
+
+def test_any_name_may_be_an_images_where_the_content_says_so(root):
+    uri, write = root
+    images = {"photo": "jpeg", "d/0001": "png", "x.dat": "webp", "y.txt": "tiff", "z.": "gif"}
+    for name, kind in images.items():
+        buffer = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(buffer, kind)
+        write(name, buffer.getvalue())
+    for name, data in {
+        "LICENSE": b"Copyright",
+        "n.txt": b"BM and so on",
+        "page": b"<html>",
+        "empty": b"",
+        "k.jpg": b"no",
+    }.items():
+        write(name, data)
+    source = source_of(uri, suffixes=["any"])
+
+    rows = rows_of(source)
+
+    names = [each.removeprefix(as_rows_name_it(uri) + "/") for each in rows["uri"].to_pylist()]
+    # A name that says it is an image is believed: decoding says what is wrong with it.
+    assert names == sorted([*images, "k.jpg"])
+    assert left_out_of(source) == {
+        "names without a suffix": (3, "LICENSE"),
+        "names that end with .txt": (1, "n.txt"),
+    }
+
+
+def test_telling_images_by_their_content_reads_little_and_outlasts_what_cannot_be_read(flaky, s3, monkeypatch):
+    monkeypatch.setenv("TENCH_RETRY_DEADLINE_S", "0.1")
+    for number in range(40):
+        s3.put(f"{number:02d}", b"\xff\xd8\xff" + bytes(100_000))
+    sent = flaky.sent
+    rows = rows_of(source_of(s3.uri, suffixes=["any"]))
+    assert rows.num_rows == 40
+    assert flaky.sent - sent < 100_000
+    flaky.fail(None, *[403] * 3)
+    source = source_of(s3.uri, suffixes=["any"])
+    assert rows_of(source).num_rows == 37
+    assert left_out_of(source)["objects that cannot be read to tell what they are"][0] == 3
+
+
 def test_nothing_there_is_said_with_what_was_looked_for(root):
     uri, write = root
 
@@ -300,7 +411,8 @@ def test_a_tree_of_odd_names_loses_no_image(tmp_path_factory, paths, suffix):
         path = root / folder / f"{name}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(f"{folder}{name}".encode())
-        written[str(path)] = f"{folder}{name}".encode()
+        if not name.startswith("."):
+            written[str(path)] = f"{folder}{name}".encode()
     source = source_of(str(root))
     if not written or suffix == ".txt":
         with pytest.raises(SourceError):
