@@ -3,7 +3,14 @@
 The same run, and the same exit codes, as `tench run`.
 """
 
+import os
 import sys
+
+# `python -m` puts the working folder first, where a file named as one of Python's modules or ours would stand for it.
+if sys.path[0] in ("", os.getcwd()):
+    del sys.path[0]
+    if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == os.getcwd():  # it is where Tench itself lies
+        sys.path.append(os.getcwd())
 
 from job.errors import UsageError
 from job.spec.spec_file import load_spec

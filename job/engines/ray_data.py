@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ from job.errors import PreflightError, TenchError
 from job.models.resolve import ResolvedModel
 from job.recipe import Recipe
 from job.spec.spec import ComputeSpec, ModelSpec
+from job.spec.spec_file import folders_of_specs
 from job.stages.slots import Slots
 
 if TYPE_CHECKING:
@@ -128,6 +130,7 @@ def _precision_here(model: ModelSpec, gpus: float, cpu_fallback: bool) -> str | 
 def init_ray(compute: ComputeSpec) -> None:
     """Connects, or starts an embedded Ray with a core for each replica beside those that decode: they take turns."""
     import ray
+    from ray.job_config import JobConfig
 
     if ray.is_initialized():
         return
@@ -139,14 +142,28 @@ def init_ray(compute: ComputeSpec) -> None:
     with python_path():
         # Its warnings are of the thread it starts in, and of the token it makes for itself.
         # "local": without it Ray would join a cluster that somebody started on this machine.
-        ray.init("local", num_cpus=cores() + replicas, include_dashboard=False, logging_level=logging.ERROR)
+        ray.init(
+            "local",
+            num_cpus=cores() + replicas,
+            include_dashboard=False,
+            logging_level=logging.ERROR,
+            # Else Ray puts the working folder first on its workers' path, before Python's own modules.
+            job_config=JobConfig(_client_job=True),
+        )
 
 
 @contextmanager
 def python_path() -> Iterator[None]:
-    """Ray's workers, made meanwhile, import what this process can: models named module:factory lie beside the spec."""
+    """Ray's workers, made meanwhile, import what this process can.
+
+    What is named here comes before Python's own modules there: the folders of users' modules are not, but where Tench
+    itself lies in one. A worker that loads such a model looks into them last.
+    """
     before = os.environ.get("PYTHONPATH")
-    own = [path for path in sys.path if path and not path.startswith((sys.prefix, sys.base_prefix))]
+    ours = str(Path(__file__).parents[2])
+    users = {"", os.getcwd(), *folders_of_specs()} - {ours, *(before or "").split(os.pathsep)}
+    installed = (sys.prefix, sys.base_prefix)
+    own = [path for path in sys.path if path not in users and not path.startswith(installed)]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [*own, before]))
     try:
         yield

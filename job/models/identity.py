@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from job.errors import ModelError
-from job.models.model_files import search_working_folder
+from job.models.model_files import search_module_folders
 from job.spec.spec import ModelSpec
 from job.spec.torchvision_names import WEIGHTS_SUFFIXES
 from job.stores.storage import Entry, is_bucket, open_folder, split_uri
@@ -121,7 +121,7 @@ def _of_object(entry: Entry) -> str:
 def _of_module(name: str) -> Identities:
     """Its package's version where it was installed, else the source of the module, or of the package it is in."""
     package = name.partition(".")[0]
-    search_working_folder()
+    search_module_folders()
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError) as error:

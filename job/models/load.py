@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from job.errors import ModelError
 from job.models.identity import identify
-from job.models.model_files import check_model_files
+from job.models.model_files import check_model_files, search_module_folders
 from job.spec.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def read_recipe(spec: ModelSpec) -> "Recipe":
 def load_resolved(model: "ResolvedModel", device: str, threads: int) -> "Predictor":
     """As `load_predictor`, the very model that the driver resolved. Raises ModelError where this node has another."""
     spec = model.spec
+    if spec.kind == "python":
+        search_module_folders(model.module_folders)
     if model.staged and spec.kind == "torchvision":
         from job.models.torchvision import fetch_weights
 

@@ -7,13 +7,14 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 from job.errors import ModelError, StoreError
 from job.models.class_names import read_labels
 from job.spec.spec import ModelSpec
+from job.spec.spec_file import folders_of_specs
 from job.spec.torchvision_names import WEIGHTS_SUFFIXES
 from job.stores.storage import is_bucket, open_folder, split_uri
 
@@ -44,10 +45,19 @@ def missing_model_files(spec: ModelSpec, in_buckets: bool = False) -> Iterator[M
             yield error
 
 
-def search_working_folder() -> None:
-    """Lets Python find modules beside the spec: last, where they shadow nothing. An installed command does not."""
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+def search_module_folders(more: Iterable[str] = ()) -> tuple[str, ...]:
+    """Lets Python find modules in the working folder, beside the spec and in `more`: last, where they shadow nothing.
+
+    The folders, in their order.
+    """
+    folders = tuple(dict.fromkeys((os.getcwd(), *folders_of_specs(), *more)))
+    sys.path.extend(folder for folder in folders if folder not in sys.path)
+    return folders
+
+
+def searched(folders: Iterable[str]) -> str:
+    """For a message."""
+    return f"searched {', '.join(folders)} and the installed packages"
 
 
 def _look_for_weights(uri: str) -> None:
@@ -91,7 +101,7 @@ def _absolute(path: str) -> Path:
 
 def _look_for_module(name: str) -> None:
     """Without importing it: found are also the modules of packages whose own import would take seconds."""
-    search_working_folder()
+    folders = search_module_folders()
     module = name.partition(":")[0]
     top, *rest = module.split(".")
     try:
@@ -102,7 +112,7 @@ def _look_for_module(name: str) -> None:
         inside = found.submodule_search_locations if found else None
         found = PathFinder.find_spec(f"{found.name}.{part}", inside) if found and inside else None
     if found is None and module not in sys.modules:
-        raise ModelError(f"model.name: there is no module {module}; searched {os.getcwd()} and the installed packages")
+        raise ModelError(f"model.name: there is no module {module}; {searched(folders)}")
 
 
 _LOOKS = {"transformers": _look_for_transformers, "python": _look_for_module}

@@ -1,13 +1,12 @@
 """Models of kind `python`: a factory of the user's own, named `module:factory`."""
 
 import importlib
-import os
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, cast
 
 from job.errors import ModelError
-from job.models.model_files import search_working_folder
+from job.models.model_files import search_module_folders, searched
 from job.models.predictor import Predictor
 from job.models.user_lines import described
 from job.recipe import Recipe
@@ -44,14 +43,11 @@ def load_predictor(spec: ModelSpec, device: str) -> Predictor:
 
 def _factory(name: str) -> Callable[[ModelSpec, str], Any]:
     module_name, _, attribute = name.partition(":")
-    search_working_folder()
+    folders = search_module_folders()
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise ModelError(
-            f"{name}: importing {module_name} raised {described(error)}\n  searched {os.getcwd()} and the installed "
-            "packages"
-        ) from error
+        raise ModelError(f"{name}: importing {module_name} raised {described(error)}\n  {searched(folders)}") from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
         found = "no such name" if factory is None else f"a {type(factory).__name__}"

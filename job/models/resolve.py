@@ -26,6 +26,7 @@ from job.models.staging import stage
 from job.plan.records import FrozenModel
 from job.recipe import Recipe
 from job.spec.spec import ModelSpec
+from job.spec.spec_file import folders_of_specs
 from job.spec.torchvision_names import WEIGHTS_SUFFIXES
 from job.stores.storage import is_bucket
 
@@ -45,6 +46,7 @@ class ResolvedModel:
     staged: str | None = None
     bases: Mapping[str, Path] = field(default_factory=dict)  # of adapters, on this node
     staged_bases: Mapping[str, str] = field(default_factory=dict)
+    module_folders: tuple[str, ...] = ()  # of a python model, where a module may lie beside the spec
 
     def chosen(self, recipe: Recipe, precision: str | None) -> "ResolvedModel":
         """With what was chosen for it, which every replica keeps to."""
@@ -80,7 +82,7 @@ def resolve(spec: ModelSpec, planned: FrozenModel | None) -> ResolvedModel:
 
         path = fetch_weights(spec)
         return ResolvedModel(spec, FrozenModel(files={**files, path.name: digest_of(path)}), path)
-    return ResolvedModel(spec, FrozenModel(files=files))
+    return ResolvedModel(spec, FrozenModel(files=files), module_folders=folders_of_specs())
 
 
 def _resolve_transformers(spec: ModelSpec, files: Identities, planned: FrozenModel | None) -> ResolvedModel:

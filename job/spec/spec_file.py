@@ -21,6 +21,7 @@ from job.spec.spec import JobSpec
 from job.terminal.spelling import did_you_mean
 
 MAX_BYTES = 1 << 20  # what a Kubernetes ConfigMap holds
+_folders: dict[str, None] = {}
 
 
 def load_spec(path: str) -> JobSpec:
@@ -44,7 +45,14 @@ def load_spec(path: str) -> JobSpec:
         raise UsageError(f"{path} is a folder; name the spec in it") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise UsageError(f"{path!r} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    return parse_spec(data, path)
+    spec = parse_spec(data, path)
+    _folders.setdefault(os.path.dirname(os.path.abspath(path)))
+    return spec
+
+
+def folders_of_specs() -> tuple[str, ...]:
+    """Where the files lie that this process has read specs from: modules of python models are looked for there."""
+    return tuple(_folders)
 
 
 def parse_spec(data: bytes, name: str) -> JobSpec:
