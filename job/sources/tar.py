@@ -4,8 +4,7 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from job.errors import SourceError
 from job.sources.left_out import LeftOutCounts
@@ -26,8 +25,7 @@ _OTHER = "members of archives of an unknown type"
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A file in an archive: `size` bytes from `offset`, which are another member's where it is a link to that.
 
     Bytes of the name that are not UTF-8 are lone surrogates in it. `part` tells apart archives that were joined.

@@ -5,8 +5,7 @@ and it costs three times as much a member. Formats: v7, ustar, GNU (long names, 
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 _BLOCK = 512
 _ZEROS = bytes(_BLOCK)
@@ -19,8 +18,7 @@ _LONGEST_EXTENSION = 1 << 20
 _STEP = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """A member as its headers tell of it: `size` bytes of data from `offset`.
 
     `type` is tar's letter, `S` for every way to be sparse; `link` is what a link points to; `part` is where its archive
@@ -35,8 +33,7 @@ class Header:
     part: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(NamedTuple):
     type: bytes
     name: bytes
     link: bytes
@@ -107,7 +104,8 @@ def _read_block(file: BinaryIO, position: int, part: int) -> _Block | None:
     if block[257:263] == b"ustar\0" and block[345]:
         name = _until_nul(block[345:500]) + b"/" + name
     kind = block[156:157]
-    return _Block(kind, name, _until_nul(block[157:257]), _number(block[124:136]), kind == SPARSE and block[482] > 0)
+    link = _until_nul(block[157:257]) if block[157] else b""
+    return _Block(kind, name, link, _number(block[124:136]), kind == SPARSE and block[482] > 0)
 
 
 def _what_is_wrong(block: bytes, position: int, part: int) -> str:

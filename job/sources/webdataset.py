@@ -120,7 +120,8 @@ class WebdatasetReader:
                 kind = LABELS_WITHOUT_IMAGE if sample.label else WITHOUT_IMAGE
                 shard.left_out.add(kind, example=member_uri(archive.uri, sample.name))
                 continue
-            shard.left_out.add(FURTHER_IMAGES, sample.further_images, member_uri(archive.uri, sample.name))
+            if sample.further_images:
+                shard.left_out.add(FURTHER_IMAGES, sample.further_images, member_uri(archive.uri, sample.name))
             yield sample
 
 
