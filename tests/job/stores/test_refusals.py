@@ -1,6 +1,5 @@
 """What a store refuses: at once where it never passes, in words that say what to do, and again where it may pass."""
 
-import time
 from contextlib import suppress
 
 import pytest
@@ -11,7 +10,7 @@ from run_specs import make_spec
 from job.errors import StoreError
 from job.stores.storage import RetryPolicy, open_folder
 
-QUICK = RetryPolicy(first_delay_s=0.01, max_delay_s=0.05, deadline_s=2, request_timeout_s=1)
+QUICK = RetryPolicy(first_delay_s=0.01, max_delay_s=0.05, deadline_s=10, request_timeout_s=1)
 STORES = [
     ("s3://bucket", "plain"),
     ("s3://bucket", "odd\n"),
@@ -57,12 +56,11 @@ def lead(monkeypatch):
 def test_what_never_passes_is_not_waited_for(lead, root, key, status, body, words):
     with answering(status, body=body) as endpoint:
         lead(endpoint)
-        began = time.monotonic()
-        with pytest.raises(StoreError, match=rf"{root}/(?s:{key}).*({words})"):
+        with pytest.raises(StoreError, match=rf"{root}/(?s:{key}).*({words})") as raised:
             open_folder(root, QUICK).read(key)
-        assert time.monotonic() - began < QUICK.deadline_s / 2
-        if key == "plain":
-            assert len(answering.requests) == 1
+        assert "gave up" not in str(raised.value)
+        # For keys that boto3 asks for, it looks for the bucket's region once after a redirect.
+        assert len(answering.requests) <= (1 if key == "plain" else 3)
 
 
 @pytest.mark.parametrize(("root", "key"), STORES)
