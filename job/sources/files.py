@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +11,7 @@ from job.errors import SourceError
 from job.sources.image_content import ImageContent
 from job.sources.image_names import PASSED_OVER, ImageNames
 from job.sources.kinds import count_kinds, kind_hint, kind_of, packed_hint, uri_hint
+from job.sources.label_file import LabelFile
 from job.sources.left_out import LeftOutCounts, by_suffix
 from job.sources.listing import list_objects
 from job.sources.object_images import read_objects
@@ -36,15 +38,19 @@ class FilesReader:
         folder = open_folder(self._spec.uri)
         images = objects = 0
         kinds: Counter[str] = Counter()
-        with ImageContent.of(folder, left_out) as content:
+        first = ""
+        with self._label_file(folder.uri, left_out) as labels, ImageContent.of(folder, left_out) as content:
             for listing in list_objects(folder, left_out):
                 objects += listing.num_rows
                 files = self._files(listing, content, left_out)
                 images += files.num_rows
                 if files.num_rows:
-                    yield self._to_rows(folder.uri, files)
+                    first = first or files["key"][0].as_py()
+                    yield self._to_rows(folder.uri, files, labels)
                 elif not images:
                     kinds += count_kinds(listing["key"].to_pylist())
+            if images and labels:
+                labels.count(self._spec, left_out, first)
         if images:
             return
         own_runs = own_runs_hint(left_out)
@@ -68,10 +74,15 @@ class FilesReader:
         left_out.add_all(by_suffix(others["key"]))
         return listing.filter(is_image)
 
-    def _to_rows(self, root: str, files: pa.Table) -> pa.Table:
+    def _label_file(self, root: str, left_out: LeftOutCounts) -> AbstractContextManager[LabelFile | None]:
+        return LabelFile.read(self._spec, root, left_out) if self._spec.label_file else nullcontext()
+
+    def _to_rows(self, root: str, files: pa.Table, labels: LabelFile | None) -> pa.Table:
         keys = files["key"]
         uris = pc.binary_join_element_wise(pa.scalar(root.removesuffix("/")), keys, "/")
-        if self._spec.label_from == "directory":
+        if labels:
+            expected = labels.labels(keys)
+        elif self._spec.label_from == "directory":
             expected = pc.struct_field(pc.extract_regex(keys, _PARENT), "name")
         else:
             expected = pa.chunked_array([pa.nulls(files.num_rows, pa.string())])

@@ -86,6 +86,17 @@ class FilesSource(SpecModel):
     label_from: Literal["none", "directory"] = Field(
         default="none", description="The expected label: `directory` takes the name of the folder the file is in"
     )
+    label_file: Annotated[Uri | None, DefaultCountsAs()] = Field(
+        default=None,
+        description="URI or path of a table of expected labels instead: CSV with a header, TSV, or JSON Lines such as "
+        "imagefolder's `metadata.jsonl`; its names are relative to it where it lies in the source, else to `uri`",
+    )
+    label_column: Annotated[str, DefaultCountsAs()] = Field(
+        default="label", min_length=1, description="The column of `label_file` that holds the label"
+    )
+    name_column: Annotated[str, DefaultCountsAs()] = Field(
+        default="file_name", min_length=1, description="The column of `label_file` that names the image"
+    )
     label_names: LabelNames = None
     orientation: OrientationWish = "auto"
     depth: Depth = "clip"
@@ -110,6 +121,21 @@ class FilesSource(SpecModel):
             if not pattern.strip("/"):
                 raise ValueError(f"a glob is a name or a path with *, ** or ?, such as *.thumb.jpg; {pattern!r} is not")
         return globs
+
+    @field_validator("label_file")
+    @classmethod
+    def label_file_xor_label_from(cls, label_file: str | None, info: ValidationInfo) -> str | None:
+        if label_file is not None and info.data.get("label_from", "none") != "none":
+            raise ValueError("exclusive with label_from; give one of the two")
+        return label_file
+
+    @field_validator("label_column", "name_column")
+    @classmethod
+    def columns_are_of_a_label_file(cls, column: str, info: ValidationInfo) -> str:
+        given = info.field_name is not None and column != cls.model_fields[info.field_name].default
+        if given and info.data.get("label_file", "") is None:
+            raise ValueError("a column of label_file, which is not given")
+        return column
 
     @property
     def takes_any_name(self) -> bool:

@@ -192,7 +192,7 @@
 {{/* A relative path means the caller's folder, and a pod has none of the caller's. */}}
 {{- define "tench.guards.uris" -}}
 {{- $job := .Values.job -}}
-{{- $uris := dict "job.source.uri" $job.source.uri "job.source.label_names" $job.source.label_names "job.model.labels" $job.model.labels "job.output.uri" $job.output.uri -}}
+{{- $uris := dict "job.source.uri" $job.source.uri "job.source.label_names" $job.source.label_names "job.source.label_file" $job.source.label_file "job.model.labels" $job.model.labels "job.output.uri" $job.output.uri -}}
 {{- if regexMatch "\\.(safetensors|pth|pt|ckpt|bin|tar)$" ($job.model.weights | default "") }}{{ $_ := set $uris "job.model.weights" $job.model.weights }}{{ end -}}
 {{- range $name, $uri := $uris }}
 {{- if and $uri (not (regexMatch "^([A-Za-z][A-Za-z0-9+.-]+:/|/)" $uri)) }}
