@@ -1,6 +1,6 @@
 """The folder that a run writes to, looked at before anything is started: a run begins here, and so does its preview.
 
-Writes nothing. That a bucket takes writes is known only when the first comes.
+Leaves nothing. That a bucket takes writes is known only when the first comes.
 """
 
 import os
@@ -10,6 +10,7 @@ from job.plan.earlier_runs import find_run
 from job.plan.paths import RunPaths
 from job.plan.records import Plan, load_plan
 from job.spec.spec import JobSpec
+from job.stores.local_folder import LocalFolder
 from job.stores.storage import Folder, open_folder
 
 
@@ -49,3 +50,4 @@ def _check_path(path: str) -> None:
         raise OutputError(f"output.uri: {path} cannot be written: {there} is on a read-only file system")
     if not os.access(there, os.W_OK | os.X_OK):
         raise OutputError(f"output.uri: {path} cannot be written: this user may not write to {there}")
+    LocalFolder(there).check_creates()

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from job.errors import ObjectChanged, SourceError, StoreError
+from job.stores.create_only import give_new_name
 from job.stores.folder import ROWS_PER_TABLE, Entry, listing
 
 FolderId = tuple[int, int]
@@ -99,13 +100,22 @@ class LocalFolder:
         path = self._path(key)
         temporary = self._write_beside(path, data)
         try:
-            # A link is made whole or not at all, and refuses a name that is taken; a rename would replace it.
-            os.link(temporary, path)
+            give_new_name(temporary, path)
             return _etag(os.stat(path))
         except OSError as error:
             raise _translate(error, path) from error
         finally:
-            os.unlink(temporary)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+    def check_creates(self) -> None:
+        """Writes a file into the folder, which is there, and removes it. Raises StoreError where `create` cannot do."""
+        path = self._path(f".tench-{secrets.token_hex(8)}.tmp")
+        try:
+            self.create(os.path.basename(path), b"")
+        finally:
+            with suppress(OSError):
+                os.unlink(path)
 
     def put(self, key: str, data: bytes) -> str:
         path = self._path(key)
