@@ -12,11 +12,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 
+import pyarrow as pa
 from rich.console import Console
 
 from job.engines.engine import Engine, Work, choose_engine, default_engine
 from job.engines.local import local_devices
 from job.errors import OutputError, StoreError, TenchError
+from job.machine import cores
 from job.models.class_names import names_by_id
 from job.models.identity import identify
 from job.models.load import read_recipe
@@ -106,6 +108,7 @@ def run(
     ModelChanged is among them where the model is another than an earlier attempt's, unless that is accepted.
     """
     started = time.monotonic()
+    pa.set_cpu_count(cores())  # by itself Arrow starts a thread for every core that it sees
     paths, folder, plan = open_output(spec, run_id)
     if plan:
         check_unchanged(plan, spec)
@@ -127,7 +130,8 @@ def run(
         summary = RunSummary(spec, plan, folder, report.add, origin)
         block_images = engine.block_images(spec.compute.batch_size)
         threads, as_pillow = slots.threads_per_task, plan.reads_as_pillow
-        decode = DecodeStage(manifest, spec.source, limits, recipe, threads, block_images, as_pillow)
+        share = 1 / slots.tasks_per_machine
+        decode = DecodeStage(manifest, spec.source, limits, recipe, threads, block_images, as_pillow, share)
         attempt = infer(spec, decode, chosen(), summary, engine, console)
     return finish(spec, manifest, summary, report, attempt, time.monotonic() - started)
 

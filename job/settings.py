@@ -21,6 +21,7 @@ class Variable(Generic[T]):
     default: T
     what: str
     parse: Callable[[str], T]
+    wants: str = "a number of seconds"
 
     def value(self) -> T:
         """Of this moment; empty is as good as unset. Raises UsageError."""
@@ -31,8 +32,15 @@ class Variable(Generic[T]):
             return self.parse(text)
         except ValueError:
             raise UsageError(
-                f"the variable {self.name} is {text!r} and must be a number of seconds; mend or unset it"
+                f"the variable {self.name} is {text!r} and must be {self.wants}; mend or unset it"
             ) from None
+
+
+def _bytes(text: str) -> int | None:
+    size = int(text)
+    if size < 1:
+        raise ValueError(text)
+    return size
 
 
 def _seconds(text: str) -> float:
@@ -48,6 +56,14 @@ CACHE: Variable[str | None] = Variable(
 CAPACITY_TIMEOUT_S = Variable(
     "TENCH_CAPACITY_TIMEOUT_S", 600.0, "How long a driver waits for a Ray cluster's workers, in seconds", _seconds
 )
+DECODE_BYTES: Variable[int | None] = Variable(
+    "TENCH_DECODE_BYTES",
+    None,
+    "Bytes that the pictures being decoded may take at once in one process; else a quarter of the container's memory, "
+    "shared by its processes that decode",
+    _bytes,
+    "a number of bytes",
+)
 IMAGE: Variable[str | None] = Variable(
     "TENCH_IMAGE", None, "The container's image, as the run's plan and files name it; the chart sets it", str
 )
@@ -58,9 +74,10 @@ RETRY_DEADLINE_S = Variable(
     "TENCH_RETRY_DEADLINE_S", 180.0, "How long a read or write of a store is tried again, in seconds", _seconds
 )
 
-VARIABLES: tuple[Variable[str | None] | Variable[float], ...] = (
+VARIABLES: tuple[Variable[str | None] | Variable[float] | Variable[int | None], ...] = (
     CACHE,
     CAPACITY_TIMEOUT_S,
+    DECODE_BYTES,
     IMAGE,
     PROFILE,
     RETRY_DEADLINE_S,

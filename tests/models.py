@@ -7,6 +7,7 @@ from PIL import Image
 from job.errors import ImageError
 from job.spec.spec import ModelSpec
 from job.stages.decoded import FixedBlock, VariableBlock
+from job.stages.pixel_budget import PixelBudget
 
 
 def make_model_spec(**fields):
@@ -26,11 +27,12 @@ def make_photo(height, width, seed=0):
 def make_decoded(recipe, images):
     """The table that the decode stage makes of these; None is an image that failed."""
     block = FixedBlock(len(images), recipe.size) if recipe.size else VariableBlock(len(images))
-    for image in images:
-        index = block.take()
+    for number, image in enumerate(images):
+        index = block.take(number)
         if image is None:
             block.fail(index, ImageError("truncated", "half of it"))
         else:
-            block.put(index, image.shape[:2], recipe.apply(image))
+            block.put(index, image.shape[:2], recipe.apply(image), (), PixelBudget(1).hold())
     rows = {"shard": pa.array([3] * len(images), pa.int32()), "row": pa.array(range(len(images)), pa.int32())}
-    return block.table(pa.table(rows))
+    (table,) = block.tables(pa.table(rows))
+    return table

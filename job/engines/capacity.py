@@ -23,7 +23,9 @@ def divide(cpus_by_node: Sequence[int], compute: ComputeSpec) -> Slots:
     spare = max(1, sum(cpus_by_node) - compute.concurrency * compute.cpus_per_replica)
     # A node has at least the average to spare. As many threads as cut it into equal tasks of at most THREADS_PER_TASK.
     average = max(1, spare // max(1, nodes))
-    return Slots(spare, threads_per_task=average // math.ceil(average / THREADS_PER_TASK), replicas=compute.concurrency)
+    threads = average // math.ceil(average / THREADS_PER_TASK)
+    tasks_per_machine = max(1, max(cpus_by_node, default=1) // threads)
+    return Slots(spare, threads, compute.concurrency, tasks_per_machine)
 
 
 def await_capacity(compute: ComputeSpec) -> None:

@@ -80,8 +80,3 @@ def choose_engine(name: str | None, compute: ComputeSpec) -> Engine:
 def default_engine() -> str:
     """Ray inside a Ray job or where RAY_ADDRESS is set, else this process."""
     return "ray" if "RAY_ADDRESS" in os.environ or "RAY_JOB_ID" in os.environ else "local"
-
-
-def cores() -> int:
-    """CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

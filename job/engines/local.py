@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from job.engines.channel import Channel, ChannelClosedError
 from job.engines.devices import gpus_wanted, precision_on
-from job.engines.engine import Work, cores
+from job.engines.engine import Work
 from job.errors import PreflightError
+from job.machine import cores
 from job.spec.spec import ComputeSpec, ModelSpec
 from job.stages.slots import Slots
 from job.stages.timed_predict import TimedPredict

@@ -25,6 +25,8 @@ class TorchvisionDetector:
         # Images a second of one core: SSDLite 16 to 24, Faster R-CNN on MobileNetV3 6.8 to 9.4.
         self._network = network.to(memory_format=torch.channels_last)
         autocast_heavy_parts(self._network, placement)
+        if isinstance(self._network.transform, GeneralizedRCNNTransform):
+            normalize_in_place(self._network.transform)
 
     def predict(self, images: Sequence[torch.Tensor], sizes: Sequence[Size]) -> list[Detection]:
         """Batches only what is padded to the same size, so that an image's boxes do not depend on its neighbours."""
@@ -43,6 +45,16 @@ class TorchvisionDetector:
         for index, size in enumerate(sizes):
             groups[_padded(transform, size)].append(index)
         return groups.values()
+
+
+def normalize_in_place(transform: GeneralizedRCNNTransform) -> None:
+    """Its own way holds an image three times as floats, 36 bytes a pixel before it is resized. Same numbers."""
+    mean, std = (torch.tensor(values)[:, None, None] for values in (transform.image_mean, transform.image_std))
+
+    def normalize(image: torch.Tensor) -> torch.Tensor:
+        return image.sub_(mean.to(image)).div_(std.to(image))
+
+    transform.normalize = normalize
 
 
 def without_masks(network: torch.nn.Module) -> torch.nn.Module:

@@ -16,7 +16,7 @@ from job.plan.paths import RunPaths
 from job.plan.plan import versions
 from job.plan.records import Metrics
 from job.recipe import Orientation
-from job.report.gallery import thumbnail
+from job.report.gallery import THUMBNAIL_EDGE, thumbnail
 from job.report.page import RunFigures
 from job.report.report import Report
 from job.report.sampled_rows import SampledRow
@@ -26,10 +26,12 @@ from job.spec.columns import ORIENTATION_APPLIED, ORIENTATION_KEPT, READ
 from job.spec.limits import Limits
 from job.spec.spec import JobSpec
 from job.stages.images import Reading, read_image
+from job.stages.pixel_budget import process_budget
 
 log = logging.getLogger(__name__)
 
-THREADS = 8  # most of a picture's time is a store's answer
+THREADS = 8  # most of a picture's time is a store's answer; how many are open at once, the budget says
+ENOUGH = 2 * THUMBNAIL_EDGE  # pixels to make a good thumbnail of
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def thumbnails(spec: JobSpec, manifest: Manifest, sampled: Sequence[SampledRow])
     limits, scales_depth = Limits.of(spec.errors), spec.source.depth == "scale"
     with ThreadPoolExecutor(THREADS, "thumbnail") as pool:
         drawn = pool.map(
-            lambda found: _draw(found[0], found[1], Reading(limits, _orientation(found[0]), scales_depth)),
+            lambda found: _draw(found[0], found[1], Reading(limits, _orientation(found[0]), scales_depth, ENOUGH)),
             _handles(spec, manifest, sampled),
         )
         return {sample.key: picture for sample, picture in zip(sampled, drawn, strict=True) if picture}
@@ -109,7 +111,9 @@ def _orientation(sample: SampledRow) -> Orientation:
 
 def _draw(sample: SampledRow, handle: Callable[[], bytes], reading: Reading) -> bytes | None:
     try:
-        return thumbnail(read_image(handle(), reading).pixels)
+        data = handle()
+        with process_budget().hold() as hold:
+            return thumbnail(read_image(data, reading, hold.reserve).pixels)
     except ImageError as error:
         log.info("no picture of %s in the report: %s", sample.uri, error)
         return None

@@ -37,6 +37,9 @@ from job.stages.formats.orientation import UPRIGHT, jpeg_orientation, stored_ori
 from job.stages.formats.sniff import format_of
 from job.stages.formats.tiff_planes import PlanarTiffFile
 from job.stages.formats.unsupported import why_unsupported
+from job.stages.formats.whole_image import to_rgb
+from job.stages.needed_bytes import jpeg_bytes, plugin_bytes
+from job.stages.pixel_budget import NoRoomError, Reserve, reserve_nothing
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -61,6 +64,7 @@ class Reading:
     limits: Limits
     orientation: Orientation = "Pillow"
     scales_depth: bool = False
+    enough: int | None = None  # pixels of the longer side that suffice, so that a decoder that can may give fewer
 
     @classmethod
     def of(cls, source: SourceSpec, recipe: Recipe, limits: Limits) -> "Reading":
@@ -81,15 +85,25 @@ def decode(data: bytes, limits: Limits) -> Pixels:
     return read_image(data, Reading(limits)).pixels
 
 
-def read_image(data: bytes, reading: Reading) -> DecodedImage:
-    """Raises ImageError, and nothing else, for bytes that are no such image."""
+def read_image(data: bytes, reading: Reading, reserve: Reserve = reserve_nothing) -> DecodedImage:
+    """Raises ImageError, and nothing else, for bytes that are no such image.
+
+    `reserve` is told how many bytes it takes to decode them, before that; what it raises is raised.
+    """
     reading.limits.check_size(len(data))
     kind = format_of(data)
     if kind == "JPEG":
-        pixels = _decode_plain_jpeg(data, reading.limits)
+        orientation = jpeg_orientation(data)
+        turns = _turns(reading.orientation, orientation, is_turned=False)
+        pixels = _decode_plain_jpeg(data, reading, reserve, turns)
         if pixels is not None:
-            return _turned(DecodedImage(pixels), reading.orientation, jpeg_orientation(data), is_turned=False)
-    return _PillowFile(kind, data, reading).read()
+            return _turned(DecodedImage(pixels), reading.orientation, orientation, is_turned=False)
+    return _PillowFile(kind, data, reading, reserve).read()
+
+
+def _turns(wanted: Orientation, orientation: int, is_turned: bool) -> bool:
+    """Whether `_turned` has something to turn."""
+    return orientation != UPRIGHT and is_turned != (is_turned if wanted == "Pillow" else wanted == "apply")
 
 
 def _turned(image: DecodedImage, wanted: Orientation, orientation: int, is_turned: bool) -> DecodedImage:
@@ -104,7 +118,7 @@ def _turned(image: DecodedImage, wanted: Orientation, orientation: int, is_turne
     return DecodedImage(pixels, (*image.notes, note))
 
 
-def _decode_plain_jpeg(data: bytes, limits: Limits) -> Pixels | None:
+def _decode_plain_jpeg(data: bytes, reading: Reading, reserve: Reserve, turns: bool) -> Pixels | None:
     """libjpeg-turbo with Pillow's own settings, a third faster than Pillow and bit-identical to it.
 
     None where it finds anything odd (CMYK, a warning, an end too early): Pillow judges those.
@@ -113,11 +127,14 @@ def _decode_plain_jpeg(data: bytes, limits: Limits) -> Pixels | None:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=True)
     except (ValueError, MemoryError):
         return None
-    limits.check_pixels(int(width), int(height))
+    reading.limits.check_pixels(int(width), int(height))
     if colorspace in ("CMYK", "YCCK"):
         return None
+    reserve(jpeg_bytes((width, height), data, reading.enough, turns))
+    side = "min_width" if width >= height else "min_height"
+    smaller = {side: reading.enough} if reading.enough else {}
     try:
-        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, strict=True)
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, strict=True, **smaller)
     except (ValueError, MemoryError):
         return None
     return pixels
@@ -130,6 +147,7 @@ class _PillowFile:
     kind: ImageFormat
     data: bytes
     reading: Reading
+    reserve: Reserve
     is_open: bool = field(default=False, init=False)
 
     def read(self) -> DecodedImage:
@@ -138,7 +156,7 @@ class _PillowFile:
         # All of it is about these bytes, so all of it becomes the row's error.
         try:
             return self._read(plugin)
-        except ImageError:
+        except (ImageError, NoRoomError):
             raise
         except Image.DecompressionBombError as error:
             raise ImageError("too-large", f"{self.kind}: {error}") from error
@@ -151,11 +169,17 @@ class _PillowFile:
             raise ImageError("truncated", f"{self.kind}: {str(error) or type(error).__name__}") from error
 
     def _read(self, plugin: type[ImageFile]) -> DecodedImage:
-        limits = self.reading.limits
-        before = UPRIGHT
+        # Turned after Pillow's own copy of it is gone.
+        decoded, orientation, is_turned = self._decode(plugin)
+        return _turned(decoded, self.reading.orientation, orientation, is_turned)
+
+    def _decode(self, plugin: type[ImageFile]) -> tuple[DecodedImage, int, bool]:
+        """The picture, the orientation that is stored, and whether the decoder has turned it."""
+        limits, before = self.reading.limits, UPRIGHT
         if self.kind == "JPEG XL":  # its plugin decodes when it opens
             width, height, before = jxl_header(self.data)
             limits.check_pixels(width, height)
+            self._reserve((width, height), "RGBA")
         with plugin(io.BytesIO(self.data)) as image:
             self.is_open = True
             limits.check_pixels(*image.size)
@@ -163,17 +187,27 @@ class _PillowFile:
                 before = stored_orientation(image)  # its reader turns it and forgets
             elif self.kind == "HEIC":
                 before = heic_orientation(image)
+            if self.kind != "JPEG XL":
+                self._reserve(image.size, image.mode)
+            if self.kind == "JPEG" and self.reading.enough:
+                enough, longer = self.reading.enough, max(image.size)
+                image.draft(None, (max(1, enough * image.width // longer), max(1, enough * image.height // longer)))
             image.load()
             # A JPEG inside a JPEG XL is unpacked and decoded as one, which turns nothing.
             is_turned = self.kind in ("TIFF", "HEIC") or (self.kind == "JPEG XL" and not getattr(image, "jpeg", False))
-            orientation = before if is_turned else stored_orientation(image)
-            return _turned(self._pixels(image), self.reading.orientation, orientation, is_turned)
+            return self._pixels(image), before if is_turned else stored_orientation(image), is_turned
+
+    def _reserve(self, size: tuple[int, int], mode: str) -> None:
+        # Where the orientation stands behind the pixels, only decoding tells it.
+        may_turn = self.reading.orientation != "Pillow"
+        self.reserve(plugin_bytes(self.kind, size, mode, self.data, may_turn, self.reading.scales_depth))
 
     def _pixels(self, image: Any) -> DecodedImage:
         # A palette's alpha does not change RGB; dropping it spares a warning for each image.
         image.info.pop("transparency", None)
         if image.mode not in depth.DEEP_MODES:
-            return DecodedImage(np.array(image.convert("RGB")))
+            return DecodedImage(to_rgb(image))
         if self.reading.scales_depth:
             return DecodedImage(depth.scale(image))
-        return DecodedImage(np.array(image.convert("RGB")), (DEPTH_CLIPPED,) if depth.is_clipped(image) else ())
+        notes = (DEPTH_CLIPPED,) if depth.is_clipped(image) else ()
+        return DecodedImage(to_rgb(image), notes)

@@ -21,7 +21,7 @@ from job.models.user_lines import described
 from job.recipe import Recipe, Size
 from job.spec.columns import CARRIED, PREDICTED
 from job.spec.spec import ModelSpec
-from job.stages.decoded import all_pixels, failed_rows, fixed_pixels
+from job.stages.decoded import all_pixels, failed_rows, fixed_pixels, runs_within
 
 _STRINGS, _FLOATS, _INDICES = pa.list_(pa.string()), pa.list_(pa.float32()), pa.list_(pa.int32())
 _TYPES = {
@@ -36,6 +36,8 @@ _TYPES = {
     "scores": _FLOATS,
 }
 
+# Of images of their own sizes, in one batch: 100 MB of bytes, and 400 MB of what networks make of them first.
+BATCH_PIXELS = 1 << 25
 _ROUNDING = 0.01  # of probabilities in bfloat16
 
 Floats = npt.NDArray[np.float32]
@@ -157,8 +159,8 @@ class PredictStage:
         images = all_pixels(decoded, self._recipe.size)
         originals = list(zip(decoded["height"].to_pylist(), decoded["width"].to_pylist(), strict=True))
         found: list[Detection] = []
-        for batch in _batches(failed, self._batch_size):
-            indices = np.arange(decoded.num_rows)[batch]
+        pixels = [image.shape[0] * image.shape[1] for image in images]
+        for indices in _batches_of_pixels(failed, self._batch_size, pixels):
             inputs = [self._to_device(torch.from_numpy(images[index])) for index in indices]
             detections = self._call(predictor.predict, inputs, [originals[index] for index in indices])
             if len(detections) != len(inputs):
@@ -212,6 +214,12 @@ def _batches(failed: Flags, batch_size: int) -> Iterator[slice | npt.NDArray[np.
         rows = decoded[start : start + batch_size]
         first, last = int(rows[0]), int(rows[-1])
         yield slice(first, last + 1) if last - first + 1 == len(rows) else rows
+
+
+def _batches_of_pixels(failed: Flags, batch_size: int, pixels: Sequence[int]) -> Iterator[list[int]]:
+    """The rows that did not fail, in order, so many at once and no more than `BATCH_PIXELS`, or one that is larger."""
+    rows: list[int] = np.flatnonzero(~failed).tolist()
+    return (rows[run] for run in runs_within(BATCH_PIXELS, [pixels[row] for row in rows], batch_size))
 
 
 def _fetch(parts: Sequence[torch.Tensor], dtype: type[np.generic]) -> npt.NDArray[Any]:

@@ -1,7 +1,8 @@
 """Decoding in a process of its own, for chunks that killed one: the image that does it again becomes a row.
 
 `Sandbox` is used by the decode stage; the module run as a program is its other end. It speaks over two pipes:
-a length and the image's bytes in, a verdict, the notes and the pixels out.
+a length and the image's bytes in, then what it takes to decode them out, any byte in when there is room, a verdict, the
+notes and the pixels out.
 """
 
 import dataclasses
@@ -18,9 +19,12 @@ import numpy as np
 from job.errors import ImageError
 from job.spec.limits import Limits
 from job.stages.images import DecodedImage, Reading, read_image
+from job.stages.pixel_budget import NoRoomError, Reserve, reserve_nothing
 
 REQUEST = struct.Struct("<Q")
-ANSWER = struct.Struct("<?QQQ")  # decoded, bytes of JSON (the notes, or the error), height, width
+ANSWER = struct.Struct("<BQQQ")  # one of the below, bytes of JSON (the notes, or the error), height, width
+FAILED, DECODED, NEEDS = 0, 1, 2  # the last with bytes of memory in place of bytes of JSON
+GO_ON = b"."
 
 
 class Sandbox:
@@ -31,16 +35,21 @@ class Sandbox:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def decode(self, data: bytes) -> DecodedImage:
-        """Raises ImageError, of kind `crashed` where the process died of it."""
+    def decode(self, data: bytes, reserve: Reserve = reserve_nothing) -> DecodedImage:
+        """Raises ImageError, of kind `crashed` where the process died of it, and what `reserve` raises."""
         with self._lock:
             process = self._process or subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             self._process = process
             try:
-                return _ask(process, data)
+                return _ask(process, data, reserve)
             except (EOFError, BrokenPipeError):
                 self._process = None
                 raise ImageError("crashed", f"decoding it killed a process ({_cause(process.wait())})") from None
+            except NoRoomError:  # it waits in vain now
+                self._process = None
+                process.kill()
+                process.communicate()
+                raise
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -53,14 +62,19 @@ class Sandbox:
             self._process.communicate()
 
 
-def _ask(process: "subprocess.Popen[bytes]", data: bytes) -> DecodedImage:
+def _ask(process: "subprocess.Popen[bytes]", data: bytes, reserve: Reserve) -> DecodedImage:
     if process.stdin is None or process.stdout is None:
         raise EOFError
     process.stdin.write(REQUEST.pack(len(data)) + data)
     process.stdin.flush()
-    decoded, text_bytes, height, width = ANSWER.unpack(_read(process.stdout, ANSWER.size))
-    said = json.loads(_read(process.stdout, text_bytes))
-    if not decoded:
+    verdict, count, height, width = ANSWER.unpack(_read(process.stdout, ANSWER.size))
+    while verdict == NEEDS:
+        reserve(count)
+        process.stdin.write(GO_ON)
+        process.stdin.flush()
+        verdict, count, height, width = ANSWER.unpack(_read(process.stdout, ANSWER.size))
+    said = json.loads(_read(process.stdout, count))
+    if verdict == FAILED:
         raise ImageError(*said)
     pixels = _read(process.stdout, height * width * 3)
     return DecodedImage(np.frombuffer(pixels, np.uint8).reshape(height, width, 3), tuple(said))
@@ -79,16 +93,23 @@ def _cause(status: int) -> str:
 
 def serve(requests: IO[bytes], answers: IO[bytes], reading: Reading) -> None:
     """Answers until the pipe is closed."""
+
+    def reserve(needed: int) -> None:
+        answers.write(ANSWER.pack(NEEDS, 2 * needed, 0, 0))  # the picture is in both processes
+        answers.flush()
+        _read(requests, len(GO_ON))
+
     while header := requests.read(REQUEST.size):
         (size,) = REQUEST.unpack(header)
         try:
-            pixels, notes = read_image(_read(requests, size), reading)
+            pixels, notes = read_image(_read(requests, size), reading, reserve)
         except ImageError as error:
             text = json.dumps([error.kind, str(error).removeprefix(f"{error.kind}: ")]).encode()
-            answers.write(ANSWER.pack(False, len(text), 0, 0) + text)
+            answers.write(ANSWER.pack(FAILED, len(text), 0, 0) + text)
         else:
             text = json.dumps(notes).encode()
-            answers.write(ANSWER.pack(True, len(text), *pixels.shape[:2]) + text + pixels.tobytes())
+            answers.write(ANSWER.pack(DECODED, len(text), *pixels.shape[:2]) + text)
+            answers.write(pixels.data)
         answers.flush()
 
 

@@ -10,6 +10,7 @@ class Slots:
     decode_threads: int
     threads_per_task: int
     replicas: int
+    tasks_per_machine: int = 1  # processes that decode at once and share one machine's memory
 
     @property
     def decode_tasks(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from job.engines.engine import cores
+from job.machine import cores
 from job.plan.plan import versions
 from scripts.bench import contenders, result
 from scripts.bench.images import ImageSet, complete, warm

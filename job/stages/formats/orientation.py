@@ -14,6 +14,8 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 from PIL.JpegImagePlugin import JpegImageFile
 
+from job.stages.formats.whole_image import to_rgb
+
 Pixels = npt.NDArray[np.uint8]
 
 UPRIGHT = 1
@@ -37,7 +39,7 @@ def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
     """[H, W, 3] as it is to be seen: the pixels of Pillow's `exif_transpose`, the same array where it is upright."""
     turn = _TURNS.get(orientation)
     # NumPy's and torch's copies of a transposed view take twice as long as Pillow's for a photograph of 12 megapixels.
-    return pixels if turn is None else np.array(Image.fromarray(pixels).transpose(turn))
+    return pixels if turn is None else to_rgb(Image.fromarray(pixels).transpose(turn))
 
 
 def turn_back(pixels: Pixels, orientation: int) -> Pixels:

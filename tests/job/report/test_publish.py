@@ -2,24 +2,27 @@
 
 import datetime
 import html
+import io
 import logging
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from colours import write_images
+from PIL import Image
 from run_specs import make_spec, run_here
 
 from job.plan.manifest import Manifest
 from job.plan.plan import run_paths, versions
 from job.plan.records import load_plan
 from job.report.gallery import thumbnail
-from job.report.publish import Attempt, publish_report, thumbnails
+from job.report.publish import ENOUGH, Attempt, publish_report, thumbnails
 from job.report.report import Report
 from job.results.run_listing import committed_shards
 from job.results.run_summary import RunSummary
 from job.spec.limits import Limits
-from job.stages.images import decode
+from job.stages.images import Reading, decode, read_image
 from job.stores.storage import open_folder
 
 BAD = {"blue/bad.png": b"no image", "red/cut.png": b"\x89PNG\r\n\x1a\n"}
@@ -163,3 +166,28 @@ def test_a_manifest_that_cannot_be_read_again_is_logged(finished, caplog, state)
         aside.replace(manifest) if state == "gone" else (manifest.rmdir(), aside.rename(manifest))
     (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert said.getMessage().startswith(f"the report is not written: {manifest}: ")
+
+
+def test_a_large_jpeg_is_decoded_smaller_for_its_picture():
+    """Of the same proportions, upright where it is turned, and alike to the eye."""
+    large = Image.effect_noise((150, 100), 60).convert("RGB").resize((3000, 2000), Image.Resampling.BICUBIC)
+    exif, limits = Image.Exif(), Limits(10**8, 10**8)
+    exif[0x0112] = 6
+    for options in ({}, {"progressive": True}, {"exif": exif}):
+        buffer = io.BytesIO()
+        large.save(buffer, "JPEG", quality=90, **options)
+        reserved = []
+        whole = read_image(buffer.getvalue(), Reading(limits, "apply")).pixels
+        small = read_image(buffer.getvalue(), Reading(limits, "apply", enough=ENOUGH), reserved.append).pixels
+        assert ENOUGH <= max(small.shape) < 2 * ENOUGH
+        assert reserved[-1] < 7 * 6_000_000
+        first, second = (np.asarray(Image.open(io.BytesIO(thumbnail(each)))).astype(int) for each in (whole, small))
+        assert first.shape == second.shape
+        assert np.abs(first - second).mean() < 4
+
+
+def test_a_cmyk_jpeg_is_decoded_smaller_too():
+    buffer = io.BytesIO()
+    Image.new("CMYK", (3000, 1000), (10, 200, 30, 0)).save(buffer, "JPEG")
+    small = read_image(buffer.getvalue(), Reading(Limits(10**8, 10**8), enough=ENOUGH)).pixels
+    assert small.shape == (250, 750, 3)

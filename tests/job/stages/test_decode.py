@@ -1,6 +1,5 @@
 """The decode stage: every row of a chunk once and in order, a bad image as a row, whatever the threads and blocks."""
 
-import threading
 import time
 from dataclasses import replace
 from functools import cache
@@ -23,9 +22,10 @@ from job.recipe import Exactly, Recipe, Within
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
 from job.stages import decoded, timing
-from job.stages.decode import DecodeStage, _take_and_decode
+from job.stages.decode import DecodeStage, _Filling, _RowsLeft
 from job.stages.decoded import FixedBlock, all_pixels
 from job.stages.images import DecodedImage, Reading, decode, read_image
+from job.stages.pixel_budget import PixelBudget
 from job.stores.storage import open_folder
 
 RECIPES = {"fixed": Recipe(Exactly(6, 9)), "variable": Recipe(Within(20, 20))}
@@ -134,9 +134,53 @@ def test_a_block_of_images_of_their_own_sizes_ends_when_it_is_heavy_enough(run, 
     assert len(tables) > 1
     for table in tables[:-1]:
         bytes_each = sorted(len(image.as_buffer()) for image in table["image"])
-        assert sum(bytes_each) >= 3000
+        assert 3000 <= sum(bytes_each) <= 6000
         # The image that made it full, and those that the other threads were at.
         assert sum(bytes_each[:-threads]) < 3000
+
+
+@pytest.mark.parametrize("kind", sorted(RECIPES))
+@pytest.mark.parametrize("total", [1, 6000, 20_000])
+def test_threads_wait_for_room_and_every_row_comes_once(run, monkeypatch, kind, total):
+    """A budget of one byte lets every image through, alone."""
+    budget = PixelBudget(total)
+    monkeypatch.setattr("job.stages.decode.process_budget", lambda share: budget)
+    held = []
+
+    def spy(data, reading, reserve):
+        def reserve_and_look(needed):
+            reserve(needed)
+            held.append(budget.held)
+
+        return read_image(data, reading, reserve_and_look)
+
+    monkeypatch.setattr("job.stages.decode.read_image", spy)
+    stage = run.stage(kind, threads=4, block_images=100)
+    found = sorted(rows_of(stage(Chunk(0, 0, ROWS_PER_FILE)), stage.recipe), key=lambda row: row[1])
+    assert [row[1] for row in found] == list(range(ROWS_PER_FILE))
+    for row in found:
+        *said, pixels = run.expected(row[1], stage.recipe)
+        assert list(row[2:5]) == said
+        assert np.array_equal(row[5], pixels)
+    assert max(held) <= total
+    assert budget.held == 0
+
+
+def test_a_row_that_finds_no_room_comes_into_the_next_block(run, monkeypatch):
+    monkeypatch.setattr("job.stages.decode.process_budget", lambda share: PixelBudget(1))
+    stage = run.stage("variable", threads=4, block_images=100)
+    tables = list(stage(Chunk(0, 8, 12)))
+    assert [len(table) for table in tables] == [1, 1, 1, 1]
+
+
+def test_what_a_stopped_chunk_holds_is_given_back(run, monkeypatch):
+    budget = PixelBudget(1 << 20)
+    monkeypatch.setattr("job.stages.decode.process_budget", lambda share: budget)
+    monkeypatch.setattr(decoded, "VARIABLE_BYTES", 600)
+    tables = run.stage("variable", threads=4, block_images=100)(Chunk(0, 8, 24))
+    next(tables)
+    tables.close()
+    assert budget.held == 0
 
 
 def test_each_block_has_its_figures(run):
@@ -160,7 +204,7 @@ def test_time_is_of_reading_until_the_bytes_are_there_and_then_of_decoding(monke
             raise ImageError("missing", "it took long to find that out")
         return b""
 
-    def decode_slowly(data):
+    def decode_slowly(data, reserve):
         clock.now += 2
         if bad:
             raise ImageError("truncated", "half of it")
@@ -168,7 +212,8 @@ def test_time_is_of_reading_until_the_bytes_are_there_and_then_of_decoding(monke
 
     block = FixedBlock(5, (6, 9))
     for images in (3, 2):  # of two threads, one after the other
-        _take_and_decode(block, iter([read] * images), decode_slowly, RECIPES["fixed"], threading.Lock())
+        left = _RowsLeft(images, iter([read] * images))
+        _Filling(block, left, decode_slowly, RECIPES["fixed"], PixelBudget(1000)).take_and_decode()
     assert (block.read_s, block.decode_s) == (25, decoded_s)
 
 
@@ -192,7 +237,7 @@ def test_what_is_no_fault_of_an_image_ends_the_chunk(run, threads):
     handles = iter([lambda: run.data[1]] * 5 + [break_down] + [lambda: run.data[2]] * 5)
     rows = run.manifest.rows(0, ["shard", "row"]).slice(0, 11)
     with pytest.raises(OSError, match="on fire"):
-        list(run.stage("fixed", threads)._tables(rows, handles, lambda data: read_image(data, Reading(run.limits))))
+        list(run.stage("fixed", threads)._tables(rows, handles, lambda data, _: read_image(data, Reading(run.limits))))
 
 
 WISHES = {"apply": ("orientation-applied", (30, 10)), "keep": ("orientation-kept", (10, 30))}

@@ -12,7 +12,7 @@ from job.errors import ModelError, RunFailed
 from job.models.load import load_recipe
 from job.models.predictor import Detection
 from job.recipe import Exactly, Recipe
-from job.stages.predict import PredictStage, prediction_fields
+from job.stages.predict import PredictStage, _batches_of_pixels, prediction_fields
 
 LABELS = ("blue", "green", "red")
 
@@ -283,3 +283,13 @@ def test_torch_says_nothing_of_memory_that_is_not_writable(recwarn):
     finally:
         torch.set_warn_always(False)
     assert not [warning for warning in recwarn if "writable" in str(warning.message)]
+
+
+def test_large_images_share_a_batch_by_their_pixels(monkeypatch):
+    """In order, with the answers of one batch; one that is larger than a batch may be comes alone."""
+    monkeypatch.setattr("job.stages.predict.BATCH_PIXELS", 250)
+    pixels = [100, 100, 100, 900, 50, 50, 50, 50]
+    failed = np.array([False, True, *[False] * 6])
+    assert list(_batches_of_pixels(failed, 64, pixels)) == [[0, 2], [3], [4, 5, 6, 7]]
+    assert list(_batches_of_pixels(failed, 3, pixels)) == [[0, 2], [3], [4, 5, 6], [7]]
+    assert list(_batches_of_pixels(~(failed & False), 3, pixels)) == []
