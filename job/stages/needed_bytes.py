@@ -7,7 +7,7 @@ decoder's own planes, canvases or coefficients, Pillow's copy, the array, and on
 import itertools
 
 from job.stages.formats.depth import DEEP_MODES
-from job.stages.formats.sniff import ImageFormat
+from job.sources.magic import ImageFormat
 
 # Of the array, 3, with what a resize by Pillow takes beside it, 4: nothing takes less.
 USED = 7
