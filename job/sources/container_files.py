@@ -116,7 +116,7 @@ class _Selection:
 
 def _select(folder: Folder, prefix: str, pattern: re.Pattern[str], left_out: LeftOutCounts) -> _Selection:
     found = _Selection()
-    for listing in folder.list(prefix):
+    for listing in folder.list(prefix, left_out.pass_over):
         others: list[str] = []
         passed_over: list[str] = []
         for row in listing.to_pylist():

@@ -32,7 +32,7 @@ class FilesReader:
         folder = open_folder(self._spec.uri)
         images = others = 0
         kinds: Counter[str] = Counter()
-        for listing in folder.list():
+        for listing in folder.list(pass_over=left_out.pass_over):
             is_image = self._is_image(listing["key"])
             files = listing.filter(is_image)
             left_out.add_all(by_suffix(listing.filter(pc.invert(is_image))["key"]))

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from job.errors import ObjectChanged, SourceError, StoreError
 from job.stores.create_only import give_new_name
-from job.stores.folder import ROWS_PER_TABLE, Entry, listing
+from job.stores.folder import ROWS_PER_TABLE, Entry, PassOver, listing
 
 FolderId = tuple[int, int]
 _NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -33,7 +33,7 @@ class LocalFolder:
     def __repr__(self) -> str:
         return f"LocalFolder({self.uri!r})"
 
-    def list(self, prefix: str = "") -> Iterator[pa.Table]:
+    def list(self, prefix: str = "", pass_over: PassOver | None = None) -> Iterator[pa.Table]:
         top = prefix[: prefix.rfind("/") + 1]
         keys = _walk(self.uri, top, prefix, frozenset())
         while batch := list(islice(keys, ROWS_PER_TABLE)):
