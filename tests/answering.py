@@ -7,20 +7,24 @@ from threading import Thread
 
 @contextmanager
 def answering(status, headers=(), body=b""):
-    """A server that answers everything alike, at a URL; `answering.requests` are the (method, headers) it got last."""
+    """A server that answers everything alike, at a URL; `answering.requests` are the (method, headers) it got last.
+
+    `body` may be a function of the path.
+    """
     answering.requests = []
 
     class Answer(BaseHTTPRequestHandler):
         def do_HEAD(self):
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             answering.requests.append((self.command, self.headers))
+            content = body(self.path) if callable(body) else body
             self.send_response(status)
-            for name, value in [*headers, ("Content-Length", str(len(body)))]:
+            for name, value in [*headers, ("Content-Length", str(len(content)))]:
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(b"" if self.command == "HEAD" else body)
+            self.wfile.write(b"" if self.command == "HEAD" else content)
 
-        do_GET = do_PUT = do_DELETE = do_HEAD  # noqa: N815 - the names that http.server calls
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_):
             pass

@@ -36,6 +36,10 @@ class LeftOutCounts:
             if example is not None:
                 self._examples.setdefault(kind, example)
 
+    def pass_over(self, kind: str, key: str) -> None:
+        """One thing, as a folder's listing tells of it."""
+        self.add(kind, example=key)
+
     def add_all(self, kinds: Mapping[str, tuple[int, str]]) -> None:
         """By kind: how many, and an example."""
         for kind, (count, example) in kinds.items():

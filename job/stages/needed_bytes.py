@@ -6,8 +6,8 @@ decoder's own planes, canvases or coefficients, Pillow's copy, the array, and on
 
 import itertools
 
-from job.stages.formats.depth import DEEP_MODES
 from job.sources.magic import ImageFormat
+from job.stages.formats.depth import DEEP_MODES
 
 # Of the array, 3, with what a resize by Pillow takes beside it, 4: nothing takes less.
 USED = 7

@@ -24,7 +24,7 @@ from botocore.exceptions import (
 )
 
 from job.errors import ObjectChanged, StoreError
-from job.stores.folder import Entry, listing, quoted, same_etag
+from job.stores.folder import Entry, PassOver, listing, quoted, same_etag
 from job.stores.refusals import redirected, refusal
 from job.stores.retry import RetryPolicy, TransientError, retry
 
@@ -121,7 +121,7 @@ class BotoObjects:
         except Exception as error:
             raise self._translate(error, key) from error
 
-    def list(self, prefix: str) -> Iterator[pa.Table]:
+    def list(self, prefix: str, pass_over: PassOver | None = None) -> Iterator[pa.Table]:
         for answer in self._pages(prefix, {}):
             if answer["Rows"].num_rows:
                 yield answer["Rows"]

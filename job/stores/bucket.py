@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from job.errors import ObjectChanged
-from job.stores.folder import Entry, same_etag
+from job.stores.folder import Entry, PassOver, same_etag
 from job.stores.retry import RetryPolicy, TransientError, retry
 
 _opening = threading.Lock()
@@ -31,7 +31,7 @@ class Objects(Protocol):
     def get_range(self, key: str, start: int, length: int, etag: str | None = None) -> bytes: ...
     def head(self, key: str) -> Entry: ...
     def put(self, key: str, data: bytes, create: bool) -> str: ...
-    def list(self, prefix: str) -> Iterator[pa.Table]: ...
+    def list(self, prefix: str, pass_over: PassOver | None = None) -> Iterator[pa.Table]: ...
     def folders(self, prefix: str) -> Sequence[str]: ...
     def delete(self, key: str) -> None: ...
 
@@ -51,8 +51,8 @@ class BucketFolder:
     def __repr__(self) -> str:
         return f"BucketFolder({self.uri!r})"
 
-    def list(self, prefix: str = "") -> Iterator[pa.Table]:
-        for table in self._objects.list(self._prefix + prefix):
+    def list(self, prefix: str = "", pass_over: PassOver | None = None) -> Iterator[pa.Table]:
+        for table in self._objects.list(self._prefix + prefix, pass_over):
             keys = pc.utf8_slice_codeunits(table["key"], len(self._prefix))
             table = table.set_column(0, "key", keys)
             # The object that some tools make to show an empty folder.

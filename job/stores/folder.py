@@ -3,7 +3,7 @@
 Implemented by `job.stores.local_folder` and `job.stores.bucket`; callers take it from `job.stores.storage`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,8 @@ import pyarrow as pa
 
 LISTING = pa.schema([("key", pa.string()), ("size", pa.int64()), ("etag", pa.string())])
 ROWS_PER_TABLE = 10_000
+PassOver = Callable[[str, str], None]
+"""Told of each thing that a listing passes over: what it is, in the plural, and its key."""
 
 
 def listing(rows: Sequence[tuple[str, int | None, str]]) -> pa.Table:
@@ -49,8 +51,10 @@ class Folder(Protocol):
     def is_remote(self) -> bool:
         """Whether a read crosses the network, so that reading ahead pays."""
 
-    def list(self, prefix: str = "") -> Iterator[pa.Table]:
+    def list(self, prefix: str = "", pass_over: PassOver | None = None) -> Iterator[pa.Table]:
         """Every object whose key begins with `prefix`, in bytewise order of the keys.
+
+        But for what cannot be read by its key, or not be looked at, of which `pass_over` is told.
 
         Yields tables of the columns `LISTING`, `ROWS_PER_TABLE` rows at most, and never holds more than one of them.
         A local file that cannot be looked at (a dangling link) has a null size. Nothing there is no error.

@@ -4,7 +4,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -13,12 +13,9 @@ import pyarrow.compute as pc
 
 from job.errors import ObjectChanged, SourceError, StoreError
 from job.stores.create_only import give_new_name
-from job.stores.folder import ROWS_PER_TABLE, Entry, listing
+from job.stores.folder import ROWS_PER_TABLE, Entry, PassOver, listing
 
 FolderId = tuple[int, int]
-PassOver = Callable[[str, str], None]
-"""Told of each thing that a listing passes over: what it is, in the plural, and its key."""
-
 CLOSED_FOLDERS = "folders that cannot be opened"
 CLOSED_FILES = "files that cannot be looked at"
 LOOPS = "links to a folder that they are in"

@@ -4,6 +4,7 @@ Used for GCS and Azure as it is, and by `job.stores.s3` for all but listings and
 pass is raised as `TransientError`.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -20,7 +21,8 @@ from obstore.exceptions import (
 )
 
 from job.errors import ObjectChanged, StoreError
-from job.stores.folder import ROWS_PER_TABLE, Entry, listing, quoted, same_etag
+from job.stores.folder import ROWS_PER_TABLE, Entry, PassOver, listing, quoted, same_etag
+from job.stores.http_listing import HttpListing, Row, list_azure, list_google
 from job.stores.refusals import redirected, refusal
 from job.stores.retry import RetryPolicy, TransientError
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 # obstore refuses these keys, or takes the slashes at their ends for something to strip.
 _ODD_KEY = re.compile(r"[\x00-\x1f\x7f]|//|(?:^|/)\.{1,2}(?:/|\Z)|^/|/\Z|^\Z")
+ODD_KEYS = "keys with an empty or dotted part, or a control character, which are not read from this store"
+EMPTY_FOLDERS = "markers of folders"
+_ODD_LISTED = "invalid path"
 _STATUS = re.compile(r"status code: (\d{3})")
 # What S3, Azure and Google answer beside a 404, which alone means the object. An answer to HEAD has no words.
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
@@ -47,8 +52,18 @@ def is_plain(key: str) -> bool:
 class ObstoreObjects:
     """One bucket's requests, by whole key, each tried once."""
 
-    def __init__(self, root: str, build: "Build", policy: RetryPolicy) -> None:
-        """`build` makes the store for given timeouts and retries; `root` is the bucket's URI, for messages."""
+    def __init__(
+        self,
+        root: str,
+        build: "Build",
+        policy: RetryPolicy,
+        open_listing: Callable[[], HttpListing | None] | None = None,
+    ) -> None:
+        """`build` makes the store for given timeouts and retries; `root` is the bucket's URI, for messages.
+
+        `open_listing` gives another way to list, where the credentials allow it, for keys that obstore refuses.
+        """
+        self._open_listing = open_listing
         self._root = root
         quiet_s = timedelta(seconds=policy.request_timeout_s)
         # Plain HTTP happens only where the user's own endpoint says http://.
@@ -90,16 +105,27 @@ class ObstoreObjects:
             raise self._translate(error, key) from error
         return result["e_tag"] or ""
 
-    def list(self, prefix: str) -> Iterator[pa.Table]:
+    def list(self, prefix: str, pass_over: PassOver | None = None) -> Iterator[pa.Table]:
+        last = ""
+        # A slash that leads a key is stripped by obstore, and seen in the whole bucket's listing alone.
+        if prefix or self._open_listing is None or (ours := self._open_listing()) is None:
+            try:
+                for table in self._list_with_obstore(prefix):
+                    last = table["key"][-1].as_py() if table.num_rows else last
+                    yield table
+                return
+            except Exception as error:
+                ours = self._open_listing() if self._open_listing and _ODD_LISTED in str(error) else None
+                if ours is None:
+                    raise self._of_listing(error, prefix) from error
+        for page in ours.pages(prefix):
+            yield listing([row for row in page if row[0].encode() > last.encode() and _is_taken(row, pass_over)])
+
+    def _list_with_obstore(self, prefix: str) -> Iterator[pa.Table]:
         folder = prefix[: prefix.rfind("/") + 1].rstrip("/")
-        try:
-            for page in obstore.list(self._lister, folder or None, chunk_size=ROWS_PER_TABLE):
-                rows = [(meta["path"], meta["size"], quoted(meta["e_tag"] or "")) for meta in page]
-                yield listing([row for row in rows if row[0].startswith(prefix)])
-        except Exception as error:
-            if _status(error) == 404:
-                raise StoreError(f"{self._root}: there is no such bucket") from error
-            raise self._of_listing(error, prefix) from error
+        for page in obstore.list(self._lister, folder or None, chunk_size=ROWS_PER_TABLE):
+            rows = [(meta["path"], meta["size"], quoted(meta["e_tag"] or "")) for meta in page]
+            yield listing([row for row in rows if row[0].startswith(prefix)])
 
     def folders(self, prefix: str) -> Sequence[str]:
         try:
@@ -130,6 +156,11 @@ class ObstoreObjects:
 
     def _of_listing(self, error: Exception, prefix: str) -> StoreError:
         """obstore has tried again by itself."""
+        if _status(error) == 404:
+            return StoreError(f"{self._root}: there is no such bucket")
+        if _ODD_LISTED in str(error):
+            way_out = "rename it, or list with a key, a SAS or an identity of the cluster"
+            return StoreError(f"{self._root}/{prefix} holds a key that cannot be listed; {way_out} ({error})")
         translated = self._translate(error, prefix)
         where = f"{self._root}/{prefix}: " if isinstance(translated, TransientError) else ""
         return StoreError(f"{where}{translated}")
@@ -165,7 +196,8 @@ def open_google(bucket: str, anonymous: bool, policy: RetryPolicy) -> ObstoreObj
     def build(client: "ClientConfig", retries: "RetryConfig") -> "Store":
         return GCSStore(bucket, client_options=client, retry_config=retries, skip_signature=anonymous)
 
-    return _open(_root("gs", bucket, anonymous), build, policy)
+    root = _root("gs", bucket, anonymous)
+    return _open(root, build, policy, lambda: list_google(root, bucket, anonymous, policy))
 
 
 def open_azure(container: str, anonymous: bool, policy: RetryPolicy) -> ObstoreObjects:
@@ -182,12 +214,16 @@ def open_azure(container: str, anonymous: bool, policy: RetryPolicy) -> ObstoreO
     def build(client: "ClientConfig", retries: "RetryConfig") -> "Store":
         return AzureStore(name, config=config, client_options=client, retry_config=retries, skip_signature=anonymous)
 
-    return _open(root if account else _root("az", container, anonymous), build, policy)
+    root = root if account else _root("az", container, anonymous)
+    account = account or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
+    return _open(root, build, policy, lambda: list_azure(root, name, account, anonymous, policy))
 
 
-def _open(root: str, build: "Build", policy: RetryPolicy) -> ObstoreObjects:
+def _open(
+    root: str, build: "Build", policy: RetryPolicy, open_listing: Callable[[], HttpListing | None]
+) -> ObstoreObjects:
     try:
-        return ObstoreObjects(root, build, policy)
+        return ObstoreObjects(root, build, policy, open_listing)
     except BaseError as error:
         raise StoreError(f"{root}: {str(error).splitlines()[0]}") from error
 
@@ -200,6 +236,16 @@ def _status(error: Exception) -> int | None:
     """The HTTP status in obstore's text, which has it nowhere else."""
     found = _STATUS.search(str(error))
     return int(found[1]) if found else None
+
+
+def _is_taken(row: Row, pass_over: PassOver | None) -> bool:
+    """Whether a listed key can be read through obstore; else it is told of."""
+    key, size, _ = row
+    if is_plain(key):
+        return True
+    if pass_over:
+        pass_over(EMPTY_FOLDERS if key.endswith("/") and not size else ODD_KEYS, key)
+    return False
 
 
 def _word(tag: str, error: Exception) -> str:

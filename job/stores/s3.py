@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from job.errors import CredentialsError, StoreError
-from job.stores.folder import Entry
+from job.stores.folder import Entry, PassOver
 from job.stores.obstore_client import ObstoreObjects, is_plain
 from job.stores.retry import RetryPolicy, TransientError, retry
 
@@ -66,7 +66,7 @@ class S3Objects:
     def put(self, key: str, data: bytes, create: bool) -> str:
         return (self._plain if is_plain(key) else self._odd).put(key, data, create)
 
-    def list(self, prefix: str) -> Iterator[pa.Table]:
+    def list(self, prefix: str, pass_over: PassOver | None = None) -> Iterator[pa.Table]:
         return self._odd.list(prefix)
 
     def folders(self, prefix: str) -> Sequence[str]:

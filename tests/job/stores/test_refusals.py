@@ -10,7 +10,7 @@ from run_specs import make_spec
 from job.errors import StoreError
 from job.stores.storage import RetryPolicy, open_folder
 
-QUICK = RetryPolicy(first_delay_s=0.01, max_delay_s=0.05, deadline_s=10, request_timeout_s=1)
+QUICK = RetryPolicy(first_delay_s=0.01, max_delay_s=0.05, deadline_s=30, request_timeout_s=1)
 STORES = [
     ("s3://bucket", "plain"),
     ("s3://bucket", "odd\n"),
