@@ -16,6 +16,7 @@ from job.spec.source_spec import (
     SOURCES,
     FilesSource,
     ParquetSource,
+    RunSource,
     SourceSpec,
     WebdatasetSource,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "ParquetSource",
     "RecipeSpec",
     "ReportSpec",
+    "RunSource",
     "SourceSpec",
     "SpecModel",
     "WebdatasetSource",

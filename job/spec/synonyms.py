@@ -13,6 +13,7 @@ _WORDS = {
     "s3 gs gcs gcp az azure abfs blob minio bucket object_store objects prefix",
     "parquet": "pq arrow table csv tsv json jsonl hf huggingface hugging_face dataset datasets delta iceberg",
     "webdataset": "tar tars tarball tarfile tar_shards shards wds web_dataset",
+    "run": "runs tench result results predictions chain previous earlier",
     # model.kind
     "torchvision": "torch pytorch torch_vision tv torchhub torch_hub",
     "transformers": "hf huggingface hugging_face huggingface_hub hub transformer pipeline automodel",

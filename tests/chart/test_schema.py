@@ -31,6 +31,10 @@ DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(enco
         ({"job": {"source": PARQUET | {"kept": []}}}, "at '/job/source': additional properties 'kept' not allowed"),
         ({"job": {"source": WEBDATASET | {"keep": []}}}, "at '/job/source': additional properties 'keep' not allowed"),
         (
+            {"job": {"source": {"kind": "run", "uri": "s3://r/x", "suffixes": []}}},
+            "at '/job/source': additional properties 'suffixes' not allowed",
+        ),
+        (
             {"job": {"source": {"kind": "parket"}}},
             "at '/job/source/kind': value must be one of 'files', 'parquet', 'web",
         ),

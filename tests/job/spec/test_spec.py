@@ -74,6 +74,13 @@ PARQUET = {
     "label_from": "class",
 }
 WEBDATASET = {"kind": "webdataset", "uri": "gs://b/{0..9}.tar", "label_from": ".cls"}
+RUN = {
+    "kind": "run",
+    "uri": "s3://b/runs/x",
+    "where": "label = 'car'",
+    "label_from": "expected",
+    "keep": ["label", "a"],
+}
 SCHEMA = json.loads(Path(inspect.getfile(JobSpec)).parents[1].joinpath("spec.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
@@ -154,7 +161,7 @@ def test_exactly_five_fields_have_no_default() -> None:
     assert paths == [("name",), ("source", "uri"), ("model", "kind"), ("model", "name"), ("output", "uri")]
 
 
-@pytest.mark.parametrize("source", [EVERYTHING["source"], PARQUET, WEBDATASET], ids=lambda source: source["kind"])
+@pytest.mark.parametrize("source", [EVERYTHING["source"], PARQUET, WEBDATASET, RUN], ids=lambda source: source["kind"])
 def test_the_schema_and_the_models_take_the_contract_s_example(source: dict[str, Any]) -> None:
     example = EVERYTHING | {"source": source}
     VALIDATOR.validate(example)
@@ -167,12 +174,17 @@ def test_the_schema_is_sound_and_says_what_it_is() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert SCHEMA["title"]
-    assert SCHEMA["properties"]["source"]["discriminator"]["mapping"].keys() == {"files", "parquet", "webdataset"}
+    assert SCHEMA["properties"]["source"]["discriminator"]["mapping"].keys() == {
+        "files",
+        "parquet",
+        "webdataset",
+        "run",
+    }
 
 
 def test_every_field_has_a_description_and_no_object_takes_other_keys() -> None:
     objects = [SCHEMA, *SCHEMA["$defs"].values()]
-    assert len(objects) == 10
+    assert len(objects) == 11
     for schema in objects:
         assert schema["additionalProperties"] is False
         for name, field in schema["properties"].items():
@@ -193,7 +205,7 @@ JUNK = st.one_of(
 @settings(max_examples=500, deadline=None)
 @given(data=st.data())
 def test_what_the_models_take_the_schema_takes(data: st.DataObject) -> None:
-    source = data.draw(st.sampled_from([EVERYTHING["source"], PARQUET, WEBDATASET]))
+    source = data.draw(st.sampled_from([EVERYTHING["source"], PARQUET, WEBDATASET, RUN]))
     example = copy.deepcopy(EVERYTHING | {"source": source})
     *sections, key = data.draw(st.sampled_from([*_leaves(example), *((section,) for section in example)]))
     (example[sections[0]] if sections else example)[key] = data.draw(JUNK)
@@ -269,6 +281,7 @@ def test_a_model_that_cannot_be_loaded_is_refused(model: dict[str, Any], text: s
         ({"kind": "parquet", "keep": ["sku", "label"]}, "'label' is a column that Tench writes"),
         ({"kind": "parquet", "keep": ["sku", "sku"]}, "names a column twice"),
         ({"kind": "webdataset", "label_from": "cls"}, "begins with a dot"),
+        ({"kind": "run", "keep": ["label", "source_label"]}, "would write two columns 'source_label'"),
     ],
 )
 def test_a_source_that_cannot_be_read_is_refused(source: dict[str, Any], text: str) -> None:

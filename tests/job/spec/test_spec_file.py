@@ -76,6 +76,9 @@ SOURCES = st.one_of(
         {"uri": URIS, "kind": st.just("webdataset")},
         optional={"label_from": TEXT.map(lambda text: f".{text}"), **COMMON},
     ),
+    st.fixed_dictionaries(
+        {"uri": URIS, "kind": st.just("run")}, optional={"where": TEXT, "label_from": TEXT, "keep": COLUMNS, **COMMON}
+    ),
 )
 SPECS = st.fixed_dictionaries(
     {
