@@ -27,7 +27,7 @@ from job.plan.chunks import cut
 from job.plan.freeze import freeze
 from job.plan.manifest import Manifest
 from job.plan.paths import RunPaths
-from job.plan.plan import check_finished_files, check_model, check_unchanged, versions
+from job.plan.plan import check_finished_files, check_model, check_source, check_unchanged, versions
 from job.plan.records import FrozenModel, Metrics, Origin, Plan, Success, load_success
 from job.recipe import Recipe
 from job.report.publish import Attempt, publish_report
@@ -40,7 +40,7 @@ from job.results.run_listing import committed_shards
 from job.results.run_summary import RunSummary
 from job.results.sink import Sink
 from job.settings import IMAGE
-from job.sources.open_source import open_source
+from job.sources.open_source import open_source, source_identity
 from job.spec.limits import Limits
 from job.spec.spec import ComputeSpec, JobSpec
 from job.stages import timing
@@ -112,6 +112,7 @@ def run(
     paths, folder, plan = open_output(spec, run_id)
     if plan:
         check_unchanged(plan, spec)
+        check_source(plan, source_identity(spec.source))
         if success := load_success(folder):
             if not accept_changed_model:
                 check_complete(plan, spec)
@@ -171,10 +172,10 @@ def origin_of_attempt(plan: Plan, model: ResolvedModel, accept_changed: bool) ->
 
 def make_plan(spec: JobSpec, paths: RunPaths, folder: Folder, model: Callable[[], FrozenModel]) -> Plan:
     """Lists the source and freezes it. Raises OutputError where that cannot be written: nothing was started then."""
-    source = open_source(spec.source, Limits.of(spec.errors))
+    source, identity = open_source(spec.source, Limits.of(spec.errors)), source_identity(spec.source)
     listing = source.list(names_by_id(spec.model))
     try:
-        plan = freeze(spec, paths, folder, listing, model, lambda: source.left_out)
+        plan = freeze(spec, paths, folder, listing, model, lambda: source.left_out, identity)
         if plan.left_out:
             log.warning("left out of the source: %s", left_out_sentence(plan.left_out))
         return plan

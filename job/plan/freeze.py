@@ -37,6 +37,7 @@ def freeze(
     listing: Iterator[pa.Table],
     model: Callable[[], FrozenModel | None] = lambda: None,
     left_out: Callable[[], Sequence[LeftOut]] = tuple,
+    source_identity: str | None = None,
 ) -> Plan:
     """Writes the manifest and then `plan.json`, create-only. Where another planner was first, its plan is the one.
 
@@ -66,6 +67,7 @@ def freeze(
         model=model(),
         image=IMAGE.value(),
         left_out=tuple(left_out()),
+        source_identity=source_identity,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
     return _commit(plan, folder, spec)

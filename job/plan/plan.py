@@ -51,6 +51,14 @@ def changed_limits(plan: Plan, spec: JobSpec) -> list[str]:
     )
 
 
+def check_source(plan: Plan, identity: str | None) -> None:
+    """Raises PlanChanged where the run that a plan takes its images from is another by now; one that is gone is not."""
+    if identity is not None and plan.source_identity not in (None, identity):
+        raise PlanChanged(
+            f"run {plan.run_id} takes its images from a run that was replaced since; give the new one another --run-id"
+        )
+
+
 def check_model(plan: Plan, model: FrozenModel, accept: bool = False) -> bool:
     """Whether an attempt's model is another than the plan's and was accepted. Raises ModelChanged, naming what differs.
 

@@ -116,6 +116,7 @@ class Plan(Record):
     model: FrozenModel | None = None  # None in what older versions wrote
     image: str | None = None
     left_out: tuple[LeftOut, ...] = ()  # what the source holds beside the images, the most first
+    source_identity: str | None = None  # which run it takes its images from, where it does
 
     @property
     def reads_as_pillow(self) -> bool:

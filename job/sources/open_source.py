@@ -4,9 +4,9 @@ from typing import assert_never
 
 from job.sources.source import Handle, Source
 from job.spec.limits import Limits
-from job.spec.spec import FilesSource, ListSource, ParquetSource, SourceSpec, WebdatasetSource
+from job.spec.spec import FilesSource, ListSource, ParquetSource, RunSource, SourceSpec, WebdatasetSource
 
-__all__ = ["Handle", "Source", "open_source"]
+__all__ = ["Handle", "Source", "open_source", "source_identity"]
 
 
 def open_source(spec: SourceSpec, limits: Limits) -> Source:
@@ -27,4 +27,17 @@ def open_source(spec: SourceSpec, limits: Limits) -> Source:
         from job.sources.list_source import ListReader
 
         return Source(spec, ListReader(spec, limits))
+    if isinstance(spec, RunSource):
+        from job.sources.finished_run import RunReader
+
+        return Source(spec, RunReader(spec, limits, open_source))
     assert_never(spec)
+
+
+def source_identity(spec: SourceSpec) -> str | None:
+    """What a source hangs on beside its spec: of an earlier run, which one it is. None where there is nothing."""
+    if not isinstance(spec, RunSource):
+        return None
+    from job.sources.finished_run import run_identity
+
+    return run_identity(spec.uri)

@@ -37,7 +37,8 @@ def own_runs_hint(left_out: LeftOutCounts) -> str:
     count = left_out.count(OWN_RUNS)
     if not count:
         return ""
-    return f"; {count:,} {OWN_RUNS} are there, which are passed over: the files of one are RUN/{PREDICTIONS}"
+    ways = f"source.kind: run takes the images of one, and its own files are RUN/{PREDICTIONS}"
+    return f"; {count:,} {OWN_RUNS} are there, which are passed over: {ways}"
 
 
 def without_runs(tables: Iterator[pa.Table], left_out: LeftOutCounts) -> Iterator[pa.Table]:

@@ -59,7 +59,7 @@ Keep = Annotated[
     Field(description="Columns carried to the output; their values stay as they are"),
 ]
 Globs = Annotated[tuple[str, ...], DefaultCountsAs()]
-_KIND = "How the images are kept: `files`, `parquet`, `webdataset` or `list`"
+_KIND = "How the images are kept: `files`, `parquet`, `webdataset` or `list`; `run` takes those of an earlier run"
 
 ANY = "any"
 _FIRST_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -236,7 +236,48 @@ class ListSource(SpecModel):
     @field_validator("suffixes")
     @classmethod
     def suffixes_are_those_of_files(cls, suffixes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if suffixes and ANY in suffixes:
+            raise ValueError("leave suffixes out to take every URI")
         return None if suffixes is None else FilesSource.suffixes_begin_with_a_dot(suffixes)
+
+
+class RunSource(SpecModel):
+    """Images of a complete run, chosen by what it found."""
+
+    kind: Literal["run"] = Field(description=_KIND)
+    uri: Annotated[Uri, Field(description="The folder of the run, which must be complete")]
+    where: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Take only the rows of which this SQL over the columns of its predictions is true, such as "
+        "`label = 'car' and score > 0.5`; needs the extra `where`",
+    )
+    label_from: str = Field(
+        default="none", min_length=1, description="The expected label: a column of its predictions, such as `expected`"
+    )
+    label_names: LabelNames = None
+    keep: tuple[str, ...] = Field(
+        default=(),
+        description="Columns of its predictions carried to the output; those whose names this run needs are called "
+        "`source_label`, `source_score` and so on",
+    )
+    orientation: OrientationWish = "auto"
+    depth: Depth = "clip"
+    limit: Limit = None
+
+    @field_validator("keep")
+    @classmethod
+    def kept_columns_have_names_of_their_own(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
+        names = [kept_as(column) for column in keep]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"would write two columns {name!r}")
+        return keep
+
+
+def kept_as(column: str) -> str:
+    """What a column of an earlier run's predictions is called in the next one's."""
+    return f"source_{column}" if column in RESERVED else column
 
 
 SOURCES: Mapping[str, type[SpecModel]] = {
@@ -244,6 +285,7 @@ SOURCES: Mapping[str, type[SpecModel]] = {
     "parquet": ParquetSource,
     "webdataset": WebdatasetSource,
     "list": ListSource,
+    "run": RunSource,
 }
 
 
@@ -255,6 +297,7 @@ SourceSpec = Annotated[
     Annotated[FilesSource, Tag("files")]
     | Annotated[ParquetSource, Tag("parquet")]
     | Annotated[WebdatasetSource, Tag("webdataset")]
-    | Annotated[ListSource, Tag("list")],
+    | Annotated[ListSource, Tag("list")]
+    | Annotated[RunSource, Tag("run")],
     Discriminator(_source_kind),
 ]

@@ -17,6 +17,7 @@ from job.spec.source_spec import (
     FilesSource,
     ListSource,
     ParquetSource,
+    RunSource,
     SourceSpec,
     WebdatasetSource,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "ParquetSource",
     "RecipeSpec",
     "ReportSpec",
+    "RunSource",
     "SourceSpec",
     "SpecModel",
     "WebdatasetSource",

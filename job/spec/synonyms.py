@@ -15,6 +15,7 @@ _WORDS = {
     "webdataset": "tar tars tarball tarfile tar_shards shards wds web_dataset",
     "list": "lists txt text lines csv tsv json jsonl ndjson jsonlines json_lines urls uris url_list uri_list filelist "
     "file_list manifest metadata inventory s3_inventory gcs_inventory",
+    "run": "runs tench result results predictions chain previous earlier",
     # model.kind
     "torchvision": "torch pytorch torch_vision tv torchhub torch_hub",
     "transformers": "hf huggingface hugging_face huggingface_hub hub transformer pipeline automodel",

@@ -33,6 +33,10 @@ DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(enco
         ({"job": {"source": WEBDATASET | {"keep": []}}}, "at '/job/source': additional properties 'keep' not allowed"),
         ({"job": {"source": LIST | {"keeps": []}}}, "at '/job/source': additional properties 'keeps' not allowed"),
         (
+            {"job": {"source": {"kind": "run", "uri": "s3://r/x", "suffixes": []}}},
+            "at '/job/source': additional properties 'suffixes' not allowed",
+        ),
+        (
             {"job": {"source": {"kind": "parket"}}},
             "at '/job/source/kind': value must be one of 'files', 'parquet', 'web",
         ),

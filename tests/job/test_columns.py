@@ -49,12 +49,18 @@ def write_tar(folder):
     return {"kind": "webdataset", "uri": str(folder)}
 
 
+def write_run(folder):
+    earlier = make_spec(folder, source=write_parquet(folder), name="earlier")
+    return {"kind": "run", "uri": run_here(earlier).uri, "keep": ["sku", "label"]}
+
+
 SOURCES = {
     "files": write_files,
     "parquet": write_parquet,
     "uris": write_uris,
     "list": write_list,
     "webdataset": write_tar,
+    "run": write_run,
 }
 
 
@@ -73,8 +79,8 @@ def columns_of(tmp_path, source, task):
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_run_writes_these_columns_in_this_order(tmp_path, source, task):
     manifest, predictions = columns_of(tmp_path, source, task)
-    kept = ["sku"] if source in ("parquet", "uris", "list") else []
-    offset = [OFFSET] if source in ("parquet", "webdataset") else []
+    kept = {"parquet": ["sku"], "uris": ["sku"], "list": ["sku"], "run": ["sku", "source_label"]}.get(source, [])
+    offset = [OFFSET] if source in ("parquet", "webdataset", "run") else []
     assert manifest == [*PLACE, *LISTED, *offset, *kept]
     own = [name for name in CARRIED if name not in HIDDEN]
     assert predictions == [*(name for name in LISTED if name not in HIDDEN), *kept, *own, *PREDICTED[task]]

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from job.plan.records import CommittedFile
+from job.plan.where import Where
 from job.stores.range_file import RangeFile
 from job.stores.storage import Folder
 from tench.launcher.collect.collect_progress import CollectProgress
@@ -22,7 +23,6 @@ from tench.launcher.collect.download import download, unreadable
 from tench.launcher.collect.form import Form
 from tench.launcher.collect.in_order import in_order
 from tench.launcher.collect.outputs import Maker, Output, plan_outputs
-from tench.launcher.collect.where import Where
 
 THREADS = 32  # most of a shard's time is a store's answer
 SHARDS = f"{HIDDEN}/shards"  # what other files are made of, until those are whole

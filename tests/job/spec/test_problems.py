@@ -38,14 +38,18 @@ GOOD: dict[str, Any] = {
         (
             "source",
             {"kind": "parqet"},
-            "source.kind: must be one of files, parquet, webdataset, list; did you mean parquet? (got 'parqet')",
+            "source.kind: must be one of files, parquet, webdataset, list, run; did you mean parquet? (got 'parqet')",
         ),
-        ("source", {"kind": "xyzzy"}, "source.kind: must be one of files, parquet, webdataset, list (got 'xyzzy')"),
-        ("source", {"kind": None}, "source.kind: must be one of files, parquet, webdataset, list (got null)"),
+        (
+            "source",
+            {"kind": "xyzzy"},
+            "source.kind: must be one of files, parquet, webdataset, list, run (got 'xyzzy')",
+        ),
+        ("source", {"kind": None}, "source.kind: must be one of files, parquet, webdataset, list, run (got null)"),
         (
             "source",
             {"kind": ["files"]},
-            "source.kind: must be one of files, parquet, webdataset, list; did you mean files? (got ['files'])",
+            "source.kind: must be one of files, parquet, webdataset, list, run; did you mean files? (got ['files'])",
         ),
         (
             "source",
@@ -179,6 +183,7 @@ def test_the_top_level_is_worded_alike(wrong: dict[Any, Any], line: str) -> None
             ("source", "kind", word, "files")
             for word in ("folder", "dir", "Images", "imagefolder", "s3", "jpg", "file")
         ),
+        *(("source", "kind", word, "run") for word in ("predictions", "Results")),
         *(("source", "kind", word, "webdataset") for word in ("tar", "wds", "web-dataset", "Tar shards")),
         *(("source", "kind", word, "list") for word in ("csv", "txt", "JSONL", "json-lines", "inventory", "url list")),
         *(("source", "kind", word, "parquet") for word in ("hf", "huggingface", "pq", "table", "parqet")),
@@ -239,7 +244,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_fields() -> None:
 def test_a_wrong_kind_of_source_hides_none_of_its_other_problems() -> None:
     meant = problems(GOOD | {"source": {"kind": "parqet", "image_colum": "x", "limit": 0}})
     assert [line.split(" (")[0] for line in meant] == [
-        "source.kind: must be one of files, parquet, webdataset, list; did you mean parquet?",
+        "source.kind: must be one of files, parquet, webdataset, list, run; did you mean parquet?",
         "source.uri: is required",
         "source.limit: must be at least 1",
         "source.image_colum: unknown key; did you mean image_column?",

@@ -82,6 +82,13 @@ LIST = {
     "keep": ["sku"],
     "suffixes": [".jpg"],
 }
+RUN = {
+    "kind": "run",
+    "uri": "s3://b/runs/x",
+    "where": "label = 'car'",
+    "label_from": "expected",
+    "keep": ["label", "a"],
+}
 SCHEMA = json.loads(Path(inspect.getfile(JobSpec)).parents[1].joinpath("spec.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
@@ -176,7 +183,9 @@ def test_exactly_five_fields_have_no_default() -> None:
     assert paths == [("name",), ("source", "uri"), ("model", "kind"), ("model", "name"), ("output", "uri")]
 
 
-@pytest.mark.parametrize("source", [EVERYTHING["source"], PARQUET, WEBDATASET, LIST], ids=lambda source: source["kind"])
+@pytest.mark.parametrize(
+    "source", [EVERYTHING["source"], PARQUET, WEBDATASET, LIST, RUN], ids=lambda source: source["kind"]
+)
 def test_the_schema_and_the_models_take_the_contract_s_example(source: dict[str, Any]) -> None:
     example = EVERYTHING | {"source": source}
     VALIDATOR.validate(example)
@@ -194,6 +203,7 @@ def test_the_schema_is_sound_and_says_what_it_is() -> None:
         "parquet",
         "webdataset",
         "list",
+        "run",
     }
 
 
@@ -220,7 +230,7 @@ JUNK = st.one_of(
 @settings(max_examples=500, deadline=None)
 @given(data=st.data())
 def test_what_the_models_take_the_schema_takes(data: st.DataObject) -> None:
-    source = data.draw(st.sampled_from([EVERYTHING["source"], PARQUET, WEBDATASET, LIST]))
+    source = data.draw(st.sampled_from([EVERYTHING["source"], PARQUET, WEBDATASET, LIST, RUN]))
     example = copy.deepcopy(EVERYTHING | {"source": source})
     *sections, key = data.draw(st.sampled_from([*_leaves(example), *((section,) for section in example)]))
     (example[sections[0]] if sections else example)[key] = data.draw(JUNK)
@@ -299,10 +309,12 @@ def test_a_model_that_cannot_be_loaded_is_refused(model: dict[str, Any], text: s
         ({"kind": "parquet", "keep": ["sku", "sku"]}, "names a column twice"),
         ({"kind": "list", "keep": ["label"]}, "'label' is a column that Tench writes"),
         ({"kind": "list", "suffixes": ["jpg"]}, "such as .jpg; 'jpg' is not"),
+        ({"kind": "list", "suffixes": ["any"]}, "leave suffixes out to take every URI"),
         ({"kind": "webdataset", "label_from": "cls"}, "a member's suffix is a dot and letters"),
         ({"kind": "webdataset", "label_from": "."}, "a member's suffix is a dot and letters"),
         ({"kind": "webdataset", "label_from": ".:key"}, "a member's suffix is a dot and letters"),
         ({"kind": "webdataset", "label_from": ".json:"}, "the key is missing behind the colon"),
+        ({"kind": "run", "keep": ["label", "source_label"]}, "would write two columns 'source_label'"),
     ],
 )
 def test_a_source_that_cannot_be_read_is_refused(source: dict[str, Any], text: str) -> None:

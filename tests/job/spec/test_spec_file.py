@@ -80,6 +80,10 @@ SOURCES = st.one_of(
         {"uri": URIS, "kind": st.just("list")},
         optional={"uri_column": TEXT, "label_from": TEXT, "keep": COLUMNS, **COMMON},
     ),
+    st.fixed_dictionaries(
+        {"uri": URIS, "kind": st.just("run")},
+        optional={"where": TEXT, "label_from": TEXT, "keep": COLUMNS, **COMMON},
+    ),
 )
 SPECS = st.fixed_dictionaries(
     {

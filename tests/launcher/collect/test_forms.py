@@ -19,11 +19,11 @@ from run_specs import files_below, make_spec, read_predictions, run_here
 
 from job.errors import UsageError
 from job.plan.records import CommittedFile
+from job.plan.where import Where
 from tench.launcher.collect import writers
 from tench.launcher.collect.collection import collect
 from tench.launcher.collect.form import Form
 from tench.launcher.collect.outputs import plan_outputs
-from tench.launcher.collect.where import Where
 
 IMAGES, SHARDS = 45, 5
 

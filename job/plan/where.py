@@ -1,4 +1,4 @@
-"""`--where`: an SQL condition over the columns of predictions, as DuckDB reads it.
+"""A condition over the columns of predictions, in SQL as DuckDB reads it: `--where` and `source.where`.
 
 It sees the rows it is given and nothing else: no file, no network, no variable of this process.
 """
@@ -26,14 +26,14 @@ _UNKNOWN_COLUMN = re.compile(r'Referenced column "(.*)" not found')
 class Where:
     """Keeps the rows of which the condition is true; like SQL, drops those of which it is null."""
 
-    def __init__(self, condition: str, schema: pa.Schema) -> None:
+    def __init__(self, condition: str, schema: pa.Schema, option: str = "--where") -> None:
         """Raises UsageError where it is no condition over these columns, or DuckDB is not installed."""
         try:
             import duckdb
         except ModuleNotFoundError as error:
-            raise UsageError("--where needs the extra `where`, duckdb: pip install duckdb") from error
+            raise UsageError(f"{option} needs the extra `where`, duckdb: pip install duckdb") from error
         self._error = duckdb.Error
-        self._text, self._names = condition, schema.names
+        self._option, self._text, self._names = option, condition, schema.names
         self._connection = duckdb.connect(config=_SEALED)
         try:
             self._condition = duckdb.SQLExpression(condition)
@@ -44,16 +44,19 @@ class Where:
         except duckdb.Error as error:
             raise self._explain(error) from error
         if kind != "BOOLEAN":
-            raise UsageError(f"--where {condition!r} is no condition, its value is {kind}; compare it with something")
+            raise UsageError(f"{option} {condition!r} is no condition, its value is {kind}; compare it with something")
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """The rows that are kept, in order. Raises UsageError for a value that the condition cannot take."""
+        return rows.filter(self.mask(rows))
+
+    def mask(self, rows: pa.Table) -> pa.ChunkedArray:
+        """Whether each row is kept; null is no. Raises as a call does."""
         try:
             relation = self._connection.from_arrow(rows)
-            keep = relation.select(self._condition.alias("keep")).to_arrow_table()["keep"]
+            return relation.select(self._condition.alias("keep")).to_arrow_table()["keep"]
         except self._error as error:
             raise self._explain(error) from error
-        return rows.filter(keep)
 
     def _explain(self, error: "duckdb.Error") -> UsageError:
         text = str(error).splitlines()[0]
@@ -63,4 +66,4 @@ class Where:
             # SQL's double quotes are for names.
             quotes = f"; text has single quotes: '{name}'" if f'"{name}"' in self._text and not meant else ""
             text = f"there is no column {name}{meant}{quotes} (columns: {', '.join(self._names)})"
-        return UsageError(f"--where {self._text!r}: {text}")
+        return UsageError(f"{self._option} {self._text!r}: {text}")
