@@ -14,7 +14,7 @@ from job.errors import SourceError, StoreError
 from job.sources.kinds import count_kinds, kind_hint, kind_of, packed_hint, uri_hint
 from job.sources.left_out import LeftOutCounts, by_suffix
 from job.sources.listing import list_objects
-from job.sources.run_folders import names_parts_of_runs, own_runs_hint
+from job.sources.runs.run_folders import names_parts_of_runs, own_runs_hint
 from job.sources.uri_patterns import expand, is_pattern, literal_prefix, split_pattern, to_regex
 from job.stores.storage import Entry, Folder, open_folder, split_uri
 

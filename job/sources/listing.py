@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from job.sources.left_out import LeftOutCounts
-from job.sources.run_folders import without_runs
+from job.sources.runs.run_folders import without_runs
 from job.stores.storage import Folder
 
 

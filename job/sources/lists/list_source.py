@@ -8,15 +8,15 @@ import pyarrow.compute as pc
 
 from job.errors import SourceError
 from job.sources.container_files import ContainerFile, find_containers
-from job.sources.inventory import Inventory, inventory_of, is_google_report, read_manifest
 from job.sources.kinds import IMAGES
 from job.sources.left_out import LeftOutCounts, by_suffix
-from job.sources.list_columns import KeptColumns, as_labels, pick_uri_column
-from job.sources.list_formats import LINE, Csv, JsonLines, Lines, ListFormat
+from job.sources.lists.inventory import Inventory, inventory_of, is_google_report, read_manifest
+from job.sources.lists.list_columns import KeptColumns, as_labels, pick_uri_column
+from job.sources.lists.list_formats import LINE, Csv, JsonLines, Lines, ListFormat
+from job.sources.lists.text_stream import plain_name
 from job.sources.object_images import read_objects
 from job.sources.relative_uris import first_unreadable, resolve
 from job.sources.source import ROW_FIELDS, Handle
-from job.sources.text_stream import plain_name
 from job.spec.limits import Limits
 from job.spec.spec import ListSource
 

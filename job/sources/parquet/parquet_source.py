@@ -10,14 +10,14 @@ from job.sources.label_names import by_index, rename
 from job.sources.label_values import column_labels
 from job.sources.left_out import LeftOutCounts
 from job.sources.object_images import read_objects
-from job.sources.parquet_columns import Column, as_text, path_column
-from job.sources.parquet_footers import Footer, read_footers
-from job.sources.parquet_images import open_parquet, read_images
-from job.sources.parquet_layout import fit, kept_field
-from job.sources.parquet_paths import PathCheck, read_both
+from job.sources.parquet.parquet_columns import Column, as_text, path_column
+from job.sources.parquet.parquet_footers import Footer, read_footers
+from job.sources.parquet.parquet_images import open_parquet, read_images
+from job.sources.parquet.parquet_layout import fit, kept_field
+from job.sources.parquet.parquet_paths import PathCheck, read_both
+from job.sources.parquet.tables import data_files
 from job.sources.relative_uris import first_unreadable, resolve
 from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
-from job.sources.tables import data_files
 from job.spec.limits import Limits
 from job.spec.spec import ParquetSource
 from job.stores.folder import ROWS_PER_TABLE

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from job.errors import SourceError
-from job.sources.parquet_columns import Column
-from job.sources.parquet_footers import Footer
-from job.sources.partitions import are_whole_numbers
+from job.sources.parquet.parquet_columns import Column
+from job.sources.parquet.parquet_footers import Footer
+from job.sources.parquet.partitions import are_whole_numbers
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job.sources.globs import any_of
+from job.sources.files.globs import any_of
 
 
 def matches(pattern, key):

@@ -1,4 +1,4 @@
-"""The headers of a tar archive, without reading what lies between. Used by `job.sources.tar`.
+"""The headers of a tar archive, without reading what lies between. Used by `job.sources.tar.tar_members`.
 
 Python's `tarfile` takes a broken or missing header for the archive's end, and so would lose images without a word;
 and it costs three times as much a member. Formats: v7, ustar, GNU (long names, large sizes) and pax.

@@ -18,7 +18,7 @@ from job.errors import SourceError
 from job.results.preview import preview
 from job.sources.left_out import LeftOutCounts
 from job.sources.open_source import open_source
-from job.sources.run_folders import OWN_RUNS, without_runs
+from job.sources.runs.run_folders import OWN_RUNS, without_runs
 from job.spec.limits import Limits
 from job.spec.spec import FilesSource, ParquetSource
 from job.stores.storage import open_folder

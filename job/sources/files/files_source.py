@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from job.errors import SourceError
-from job.sources.image_content import ImageContent
-from job.sources.image_names import PASSED_OVER, ImageNames
+from job.sources.files.image_content import ImageContent
+from job.sources.files.image_names import PASSED_OVER, ImageNames
+from job.sources.files.label_file import LabelFile
 from job.sources.kinds import count_kinds, kind_hint, kind_of, packed_hint, uri_hint
-from job.sources.label_file import LabelFile
 from job.sources.left_out import LeftOutCounts, by_suffix
 from job.sources.listing import list_objects
 from job.sources.object_images import read_objects
-from job.sources.run_folders import own_runs_hint
+from job.sources.runs.run_folders import own_runs_hint
 from job.sources.source import ROW_FIELDS, Handle
 from job.spec.limits import Limits
 from job.spec.spec import FilesSource

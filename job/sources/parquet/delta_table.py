@@ -17,8 +17,8 @@ from deltalake.exceptions import DeltaError
 from job.errors import SourceError
 from job.sources.left_out import LeftOutCounts
 from job.sources.ordered_map import ordered_map
-from job.sources.parquet_footers import DataFile
-from job.sources.tables import live_files
+from job.sources.parquet.parquet_footers import DataFile
+from job.sources.parquet.tables import live_files
 from job.stores.storage import Folder
 
 _LOG = "_delta_log/"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from job.errors import ImageError, ObjectChanged, StoreError
 from job.sources.container_files import reopen
 from job.sources.object_images import read_object
-from job.sources.parquet_columns import find_column, image_bytes, image_selectors
+from job.sources.parquet.parquet_columns import find_column, image_bytes, image_selectors
 from job.sources.read_ahead import ReadAhead
 from job.sources.relative_uris import resolve_one
 from job.sources.source import Handle

@@ -11,7 +11,7 @@ from job.sources.container_files import ContainerFile, find_containers
 from job.sources.kinds import PARQUET
 from job.sources.left_out import LeftOutCounts
 from job.sources.ordered_map import ordered_map
-from job.sources.parquet_footers import DataFile
+from job.sources.parquet.parquet_footers import DataFile
 from job.stores.storage import Entry, Folder, open_folder, split_uri
 
 _MARKS = {"Delta": ("_delta_log/", ".json"), "Iceberg": ("metadata/", ".metadata.json"), "Hudi": (".hoodie/", "")}
@@ -124,7 +124,7 @@ def _kind_at(uri: str) -> str | None:
 
 def _delta(folder: Folder, left_out: LeftOutCounts) -> list[DataFile]:
     try:
-        from job.sources.delta_table import delta_files
+        from job.sources.parquet.delta_table import delta_files
     except ModuleNotFoundError as error:
         raise _no_extra(folder, "Delta", "deltalake") from error
     return delta_files(folder, left_out)
@@ -132,7 +132,7 @@ def _delta(folder: Folder, left_out: LeftOutCounts) -> list[DataFile]:
 
 def _iceberg(folder: Folder, left_out: LeftOutCounts, metadata: str | None) -> list[DataFile]:
     try:
-        from job.sources.iceberg_table import iceberg_files
+        from job.sources.parquet.iceberg_table import iceberg_files
     except ModuleNotFoundError as error:
         raise _no_extra(folder, "Iceberg", "pyiceberg") from error
     return iceberg_files(folder, left_out, metadata)

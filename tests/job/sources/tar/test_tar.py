@@ -15,7 +15,7 @@ from tar_files import HARD, PROGRAM_FORMATS, PROGRAMS, SYM, pack, pack_folder
 from job.errors import SourceError
 from job.sources.left_out import LeftOutCounts
 from job.sources.open_source import open_source
-from job.sources.tar import read_members
+from job.sources.tar.tar_members import read_members
 from job.spec.limits import Limits
 from job.spec.spec import WebdatasetSource
 

@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 from job.errors import SourceError
 from job.sources.container_files import ContainerFile
 from job.sources.left_out import LeftOutCounts
-from job.sources.text_stream import open_lines, open_stream
+from job.sources.lists.text_stream import open_lines, open_stream
 from job.stores.folder import ROWS_PER_TABLE
 
 # In the order of preference; the first is imagefolder's.

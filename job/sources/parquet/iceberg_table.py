@@ -20,8 +20,8 @@ from pyiceberg.table import FileScanTask, StaticTable
 
 from job.errors import SourceError
 from job.sources.left_out import LeftOutCounts
-from job.sources.parquet_footers import DataFile
-from job.sources.tables import live_files
+from job.sources.parquet.parquet_footers import DataFile
+from job.sources.parquet.tables import live_files
 from job.stores.storage import Folder, open_folder, read_uri, split_uri
 
 _DELETE = ["file_path", "pos"]

@@ -14,8 +14,8 @@ from sources import outcome, rows_of
 
 from job.errors import PlanChanged, SourceError
 from job.plan.records import load_plan
-from job.sources.finished_run import NOT_CHOSEN
 from job.sources.open_source import open_source
+from job.sources.runs.finished_run import NOT_CHOSEN
 from job.spec.limits import Limits
 from job.spec.spec import RunSource
 from job.stores.storage import open_folder

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from job.errors import SourceError, StoreError
 from job.sources.object_images import read_objects
-from job.sources.parquet_images import read_images
+from job.sources.parquet.parquet_images import read_images
 from job.sources.source import Handle
 from job.spec.limits import Limits
 from job.stores.storage import open_folder, split_uri

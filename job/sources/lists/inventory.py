@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from job.errors import SourceError
 from job.sources.container_files import ContainerFile
 from job.sources.left_out import LeftOutCounts
-from job.sources.list_formats import Csv
-from job.sources.text_stream import open_stream, plain_name
+from job.sources.lists.list_formats import Csv
+from job.sources.lists.text_stream import open_stream, plain_name
 from job.stores.folder import LISTING, ROWS_PER_TABLE
 from job.stores.range_file import RangeFile
 from job.stores.storage import open_folder, split_uri

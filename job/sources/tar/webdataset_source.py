@@ -19,10 +19,10 @@ from job.sources.container_files import ContainerFile, find_containers
 from job.sources.kinds import TAR
 from job.sources.left_out import LeftOutCounts
 from job.sources.source import OFFSET_FIELD, ROW_FIELDS, Handle
-from job.sources.tar import Member, member_uri, read_members
-from job.sources.tar_images import read_slices
-from job.sources.tar_labels import LabelFrom
-from job.sources.tar_samples import LabelCounts, Sample, group_members
+from job.sources.tar.tar_images import read_slices
+from job.sources.tar.tar_labels import LabelFrom
+from job.sources.tar.tar_members import Member, member_uri, read_members
+from job.sources.tar.tar_samples import LabelCounts, Sample, group_members
 from job.spec.limits import Limits
 from job.spec.spec import WebdatasetSource
 from job.stores.folder import ROWS_PER_TABLE

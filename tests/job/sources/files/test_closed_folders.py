@@ -17,7 +17,7 @@ from job.spec.spec import FilesSource
 ROOT = Path(__file__).parents[3]
 LIST = """
 import json, os, sys
-from job.sources.files import FilesReader
+from job.sources.files.files_source import FilesReader
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
 from job.spec.spec import FilesSource

@@ -9,7 +9,7 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from job.sources.globs import any_of
+from job.sources.files.globs import any_of
 from job.sources.left_out import LeftOutCounts
 from job.spec.spec import FilesSource
 

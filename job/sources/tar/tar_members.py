@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 from job.errors import SourceError
 from job.sources.left_out import LeftOutCounts
-from job.sources.tar_headers import HARD_LINK, SPARSE, SYMLINK, Header, read_headers
+from job.sources.tar.tar_headers import HARD_LINK, SPARSE, SYMLINK, Header, read_headers
 
 _REGULAR = b"0\x007"
 _WITHOUT_FILE = b"5DV"  # folders, GNU's lists of what is in one, and the name of the whole archive

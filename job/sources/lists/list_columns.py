@@ -7,7 +7,7 @@ import pyarrow as pa
 from job.errors import SourceError
 from job.sources.container_files import ContainerFile
 from job.sources.kinds import kind_of
-from job.sources.list_formats import URI_COLUMNS, Csv, JsonLines, ListFormat, as_json_text
+from job.sources.lists.list_formats import URI_COLUMNS, Csv, JsonLines, ListFormat, as_json_text
 from job.terminal.spelling import did_you_mean
 
 

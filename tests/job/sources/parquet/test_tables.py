@@ -410,7 +410,10 @@ def test_without_the_extra_its_name_is_said(tmp_path, monkeypatch, kind, package
     real = builtins.__import__
 
     def without(name, *rest):
-        if name.split(".")[0] == package or name in ("job.sources.delta_table", "job.sources.iceberg_table"):
+        if name.split(".")[0] == package or name in (
+            "job.sources.parquet.delta_table",
+            "job.sources.parquet.iceberg_table",
+        ):
             raise ModuleNotFoundError(f"No module named {package!r}", name=package)
         return real(name, *rest)
 

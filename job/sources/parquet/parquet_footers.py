@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from job.errors import SourceError
 from job.sources.container_files import ContainerFile
 from job.sources.ordered_map import ordered_map
-from job.sources.parquet_columns import (
+from job.sources.parquet.parquet_columns import (
     Column,
     find_column,
     holds_anything,
@@ -22,8 +22,8 @@ from job.sources.parquet_columns import (
     holds_text,
     path_column,
 )
-from job.sources.parquet_images import open_parquet
-from job.sources.partitions import partition_values
+from job.sources.parquet.parquet_images import open_parquet
+from job.sources.parquet.partitions import partition_values
 from job.spec.spec import ParquetSource
 
 # A column of nulls takes a few bytes; reading as many is cheaper than to miss that it is one.

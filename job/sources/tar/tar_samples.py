@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from job.sources.left_out import LeftOutCounts
-from job.sources.tar import Member, escape_member, member_uri
-from job.sources.tar_labels import LARGEST_LABEL, FoundLabel, LabelFrom
+from job.sources.tar.tar_labels import LARGEST_LABEL, FoundLabel, LabelFrom
+from job.sources.tar.tar_members import Member, escape_member, member_uri
 from job.spec.spec import IMAGE_SUFFIXES
 from job.terminal.wording import counted, printable
 
