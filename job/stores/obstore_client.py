@@ -160,7 +160,8 @@ class ObstoreObjects:
             return StoreError(f"{self._root}: there is no such bucket")
         if _ODD_LISTED in str(error):
             way_out = "rename it, or list with a key, a SAS or an identity of the cluster"
-            return StoreError(f"{self._root}/{prefix} holds a key that cannot be listed; {way_out} ({error})")
+            detail = str(error).partition("\n")[0]
+            return StoreError(f"{self._root}/{prefix} holds a key that cannot be listed; {way_out} ({detail})")
         translated = self._translate(error, prefix)
         where = f"{self._root}/{prefix}: " if isinstance(translated, TransientError) else ""
         return StoreError(f"{where}{translated}")
