@@ -20,10 +20,10 @@ from job.engines.devices import gpus_wanted, precision_on, replica_device
 from job.engines.engine import Work
 from job.engines.ray_errors import unwrapped, wrapped
 from job.errors import PreflightError, TenchError
-from job.machine import cores
 from job.models.resolve import ResolvedModel
 from job.recipe import Recipe
 from job.spec.spec import ComputeSpec, ModelSpec
+from job.stages.machine import cores
 from job.stages.slots import Slots
 
 if TYPE_CHECKING:
