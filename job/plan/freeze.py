@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from job.errors import StoreError
 from job.plan.paths import RunPaths
 from job.plan.plan import check_unchanged, fingerprint, versions
-from job.plan.records import FrozenModel, LeftOut, Part, Plan, load_plan
+from job.plan.records import LAYOUT, FrozenModel, LeftOut, Part, Plan, load_plan
 from job.settings import IMAGE
 from job.spec.columns import PLACE
 from job.spec.spec import JobSpec
@@ -65,6 +65,7 @@ def freeze(
         model=model(),
         image=IMAGE.value(),
         left_out=tuple(left_out()),
+        layout=LAYOUT,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
     return _commit(plan, folder, spec)
@@ -129,6 +130,7 @@ def _write_part(folder: Folder, key: str, first_shard: int, shards: list[pa.Tabl
         rows=sum(table.num_rows for table in shards),
         etag=_create_or_replace(folder, key, data, digest),
         sha256=digest,
+        file=key,
     )
 
 
