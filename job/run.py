@@ -18,7 +18,6 @@ from rich.console import Console
 from job.engines.engine import Engine, Work, choose_engine, default_engine
 from job.engines.local import local_devices
 from job.errors import OutputError, StoreError, TenchError
-from job.machine import cores
 from job.models.class_names import names_by_id
 from job.models.identity import identify
 from job.models.load import read_recipe
@@ -45,6 +44,7 @@ from job.spec.limits import Limits
 from job.spec.spec import ComputeSpec, JobSpec
 from job.stages import timing
 from job.stages.decode import DecodeStage
+from job.stages.machine import cores
 from job.stores.storage import Folder
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from job.engines.channel import Channel, ChannelClosedError
 from job.engines.devices import gpus_wanted, precision_on
 from job.engines.engine import Work
 from job.errors import PreflightError
-from job.machine import cores
 from job.spec.spec import ComputeSpec, ModelSpec
+from job.stages.machine import cores
 from job.stages.slots import Slots
 from job.stages.timed_predict import TimedPredict
 

@@ -21,11 +21,11 @@ from job.engines.devices import gpus_wanted, precision_on, replica_device
 from job.engines.engine import Work
 from job.engines.ray_errors import unwrapped, wrapped
 from job.errors import PreflightError, TenchError
-from job.machine import cores
 from job.models.resolve import ResolvedModel
 from job.recipe import Recipe
 from job.spec.spec import ComputeSpec, ModelSpec
 from job.spec.spec_file import folders_of_specs
+from job.stages.machine import cores
 from job.stages.slots import Slots
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from job.errors import StoreError
 from job.plan.fingerprint import fingerprint, with_absolute_paths
 from job.plan.paths import RunPaths
 from job.plan.plan import check_unchanged, versions
-from job.plan.records import FrozenModel, LeftOut, Part, Plan, load_plan
+from job.plan.records import LAYOUT, FrozenModel, LeftOut, Part, Plan, load_plan
 from job.settings import IMAGE
 from job.spec.columns import PLACE
 from job.spec.spec import JobSpec
@@ -68,6 +68,7 @@ def freeze(
         image=IMAGE.value(),
         left_out=tuple(left_out()),
         source_identity=source_identity,
+        layout=LAYOUT,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
     return _commit(plan, folder, spec)
@@ -132,6 +133,7 @@ def _write_part(folder: Folder, key: str, first_shard: int, shards: list[pa.Tabl
         rows=sum(table.num_rows for table in shards),
         etag=_create_or_replace(folder, key, data, digest),
         sha256=digest,
+        file=key,
     )
 
 

@@ -47,7 +47,7 @@ class _OpenPart:
 
 @lru_cache(maxsize=4)
 def _open_part(paths: RunPaths, number: int, part: Part) -> _OpenPart:
-    folder, key = open_folder(paths.uri), paths.manifest(number)
+    folder, key = open_folder(paths.uri), part.file or paths.manifest_of_layout_1(number)
     entry = folder.head(key)
     if entry is None:
         raise RunFailed(

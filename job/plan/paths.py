@@ -36,6 +36,10 @@ class RunPaths:
     report = "report.html"
 
     def manifest(self, part: int) -> str:
+        """Parquet, by a name that `RUN/**/*.parquet` passes over: who reads a run so wants its predictions alone."""
+        return f"manifest/part-{part:05d}.manifest"
+
+    def manifest_of_layout_1(self, part: int) -> str:
         return f"manifest/part-{part:05d}.parquet"
 
     def predictions(self, shard: int) -> str:

@@ -90,6 +90,7 @@ class Part(Record):
     rows: int
     etag: str
     sha256: str
+    file: str | None = None  # None in what older versions wrote: it is `RunPaths.manifest_of_layout_1`
 
 
 class LeftOut(Record):
@@ -98,6 +99,9 @@ class LeftOut(Record):
     kind: str
     count: int
     example: str | None = None  # the URI or key of the first
+
+
+LAYOUT = 2  # of the folders of runs that are planned now
 
 
 class Plan(Record):
@@ -117,6 +121,7 @@ class Plan(Record):
     image: str | None = None
     left_out: tuple[LeftOut, ...] = ()  # what the source holds beside the images, the most first
     source_identity: str | None = None  # which run it takes its images from, where it does
+    layout: int = 1  # 2: detections have `label_indices`, and boxes of exactly four numbers
 
     @property
     def reads_as_pillow(self) -> bool:

@@ -82,11 +82,8 @@ class Sink:
         self._pending.append(self._writers.submit(self._commit, shard, held))
 
     def _commit(self, shard: int, held: "_OpenShard") -> None:
-        manifest = self._manifest.rows(shard)
-        rows = held.ordered()
-        if self._plan.reads_as_pillow and "image_notes" in rows.column_names:
-            rows = rows.drop_columns(["image_notes"])
-        table = stamp(join(manifest, rows), held.origin(self._origin))
+        rows = as_planned(held.ordered(), self._plan)
+        table = stamp(join(self._manifest.rows(shard), rows), held.origin(self._origin))
         data = encode(table)
         key = self._manifest.paths.predictions(shard)
         try:
@@ -134,6 +131,16 @@ class _OpenShard:
 
     def ordered(self) -> pa.Table:
         return pa.concat_tables(self.tables).sort_by("row")
+
+
+def as_planned(rows: pa.Table, plan: Plan) -> pa.Table:
+    """With the columns of the version that planned the run: all files of a run have the same."""
+    if plan.reads_as_pillow and "image_notes" in rows.column_names:
+        rows = rows.drop_columns(["image_notes"])
+    if plan.layout < 2 and "boxes" in rows.column_names:
+        boxes = rows["boxes"].cast(pa.list_(pa.list_(pa.float32())))
+        rows = rows.set_column(rows.column_names.index("boxes"), "boxes", boxes).drop_columns(["label_indices"])
+    return rows
 
 
 def join(manifest: pa.Table, rows: pa.Table) -> pa.Table:

@@ -18,10 +18,10 @@ ORIENTATION_APPLIED = "orientation-applied"  # stored turned, and upright here
 ORIENTATION_KEPT = "orientation-kept"  # stored turned, and so here
 DEPTH_CLIPPED = "depth-clipped"  # deeper than 8 bits, and cut off at 255
 
-# By task, what the model adds; all null where `error` is set.
+# By task, what the model adds; all null where `error` is set. An index is the model's own: what its class is numbered.
 PREDICTED = {
     "classify": ("label", "label_index", "score", "top_labels", "top_indices", "top_scores"),
-    "detect": ("boxes", "labels", "scores"),
+    "detect": ("boxes", "labels", "label_indices", "scores"),
 }
 
 # A predictions file has the manifest's columns and CARRIED and PREDICTED, without these.

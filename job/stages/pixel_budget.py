@@ -11,8 +11,8 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
-from job.machine import memory_bytes, release_freed_memory
 from job.settings import DECODE_BYTES
+from job.stages.machine import memory_bytes, release_freed_memory
 
 # Of a container's memory. Beside the pictures live the model, Ray's object store (three tenths), tables on their way.
 SHARE = 1 / 4

@@ -31,8 +31,9 @@ _TYPES = {
     "top_labels": _STRINGS,
     "top_indices": _INDICES,
     "top_scores": _FLOATS,
-    "boxes": pa.list_(_FLOATS),
+    "boxes": pa.list_(pa.list_(pa.float32(), 4)),
     "labels": _STRINGS,
+    "label_indices": _INDICES,
     "scores": _FLOATS,
 }
 
@@ -183,10 +184,12 @@ class PredictStage:
         order = order[scores[order] >= np.float32(self._spec.score_threshold)]
         kept = np.zeros(len(failed), np.int64)
         kept[~failed] = np.bincount(image[order], minlength=len(found))
-        fours = _lists(np.full(len(order), 4), pa.array(boxes[order].reshape(-1)), np.zeros(len(order), np.bool_))
+        fours = pa.FixedSizeListArray.from_arrays(pa.array(boxes[order].reshape(-1)), 4)
+        indices = pa.array(labels[order], pa.int32())
         return [
             _lists(kept, fours, failed),
-            _lists(kept, self._labels.take(pa.array(labels[order])), failed),
+            _lists(kept, self._labels.take(indices), failed),
+            _lists(kept, indices, failed),
             _lists(kept, pa.array(scores[order]), failed),
         ]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import simplejpeg
 import torch
 
-from job.machine import cores
+from job.stages.machine import cores
 from scripts.bench.program import Options, parse
 from scripts.bench.record import batch_done
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
-from job.machine import cores
 from job.plan.plan import versions
+from job.stages.machine import cores
 from scripts.bench import contenders, result
 from scripts.bench.images import ImageSet, complete, warm
 from scripts.bench.process import run_to_end

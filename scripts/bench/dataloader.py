@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from job.machine import cores
+from job.stages.machine import cores
 from scripts.bench.networks import build_network, published_transforms
 from scripts.bench.program import Options, parse
 from scripts.bench.record import batch_done

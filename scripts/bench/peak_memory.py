@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from job.machine import release_freed_memory
+from job.stages.machine import release_freed_memory
 
 if TYPE_CHECKING:
     from job.spec.spec import JobSpec

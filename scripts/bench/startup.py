@@ -64,7 +64,7 @@ def _build_model() -> None:
 def _init_ray() -> None:
     import ray
 
-    from job.machine import cores
+    from job.stages.machine import cores
 
     ray.init(num_cpus=cores() + 1, include_dashboard=False, log_to_driver=False)
 

@@ -38,7 +38,7 @@ def test_every_image_is_labelled_once_and_the_folder_is_as_promised(folder, engi
         *("uri", "expected", "error", "width", "height", "image_notes"),
         *("label", "label_index", "score", "top_labels", "top_indices", "top_scores"),
     ]
-    others = ["_SUCCESS", "manifest/part-00000.parquet", "plan.json", "progress.json", "report.html"]
+    others = ["_SUCCESS", "manifest/part-00000.manifest", "plan.json", "progress.json", "report.html"]
     assert files_below(result.uri) == sorted([*others, *SHARDS])
     assert verify(result.uri).rows == 45
     assert result.metrics.top1 == 1.0

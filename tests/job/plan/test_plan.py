@@ -115,7 +115,7 @@ def test_a_manifest_that_is_not_the_plans_stops_the_run(tmp_path):
     table = pq.read_table(part)
     part.unlink()
     pq.write_table(table.slice(1), part)
-    with pytest.raises(RunFailed, match=r"part-00000\.parquet is not what plan\.json froze"):
+    with pytest.raises(RunFailed, match=r"part-00000\.manifest is not what plan\.json froze"):
         Manifest(paths, plan.parts).rows(0)
 
 

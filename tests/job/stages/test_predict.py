@@ -166,6 +166,7 @@ def test_boxes_are_sorted_and_those_below_the_threshold_dropped():
     rows = make_stage(Corners, batch_size=2, score_threshold=0.25)(decoded).to_pylist()
     assert rows[0]["boxes"] == [[0, 0, 40, 20], [0, 0, 20, 10]]
     assert rows[0]["labels"] == ["blue", "red"]
+    assert rows[0]["label_indices"] == [Corners.labels.index("blue"), Corners.labels.index("red")]
     assert rows[0]["scores"] == [0.75, 0.25]
     assert (rows[1]["boxes"], rows[1]["labels"], rows[1]["scores"]) == (None, None, None)
     assert (rows[2]["boxes"], rows[2]["labels"], rows[2]["scores"]) == ([], [], [])

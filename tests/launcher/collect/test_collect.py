@@ -315,7 +315,7 @@ def test_a_copied_run_is_collected_and_one_with_other_bytes_is_not(run, tmp_path
 
 def test_what_was_collected_is_no_run_s_own_folder_to_verify(run, tmp_path):
     bring(run, tmp_path / "here")
-    with pytest.raises(RunFailed, match=r"has no manifest/part-00000\.parquet: what `tench collect` leaves has none"):
+    with pytest.raises(RunFailed, match=r"has no manifest/part-00000\.manifest: what `tench collect` leaves has none"):
         verify(str(tmp_path / "here"))
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from job import machine
-from job.machine import cores, memory_bytes
+from job.stages import machine
+from job.stages.machine import cores, memory_bytes
 
 V1 = "33 32 0:30 {top} /sys/fs/cgroup/{name} rw,relatime shared:9 - cgroup cgroup rw,{name}"
 V2 = "31 30 0:29 {top} /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate"
@@ -94,7 +94,7 @@ def test_a_real_quota_is_kept_to():
         except OSError as error:
             pytest.skip(f"no quota can be set here: {error}")
         join = "import os, sys; open(sys.argv[1], 'w').write(str(os.getpid()))"
-        look = "from job.machine import cores; print(cores(), len(os.sched_getaffinity(0)))"
+        look = "from job.stages.machine import cores; print(cores(), len(os.sched_getaffinity(0)))"
         command = [sys.executable, "-c", f"{join}; {look}", str(folder / "cgroup.procs")]
         found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     finally:
