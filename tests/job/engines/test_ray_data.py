@@ -32,6 +32,7 @@ def test_decoding_is_not_fused_into_the_replicas():
     assert "decode_chunks)->MapBatches(Replica)" not in physical
 
 
+@pytest.mark.slow
 def test_ray_is_down_when_the_engine_has_stopped(monkeypatch):
     """A reference dropped while another thread takes Ray down makes Ray end the process, without a word."""
     import ray

@@ -45,7 +45,11 @@ def folders(tmp_path):
     return here, beside
 
 
-@pytest.mark.parametrize("command", [TENCH, [*TENCH, "--engine", "ray"], JOB], ids=["tench", "ray", "job"])
+@pytest.mark.parametrize(
+    "command",
+    [TENCH, pytest.param([*TENCH, "--engine", "ray"], marks=pytest.mark.slow), JOB],
+    ids=["tench", "ray", "job"],
+)
 def test_a_run_takes_no_module_of_the_working_folder_for_another_and_finds_the_one_beside_its_spec(folders, command):
     here, _ = folders
     if command is JOB:

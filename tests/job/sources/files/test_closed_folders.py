@@ -14,7 +14,7 @@ from job.sources.open_source import open_source
 from job.spec.limits import Limits
 from job.spec.spec import FilesSource
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 LIST = """
 import json, os, sys
 from job.sources.files.files_source import FilesReader

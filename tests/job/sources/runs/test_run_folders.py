@@ -98,7 +98,7 @@ def test_parts_that_a_dead_planner_left_are_no_images_and_other_peoples_parts_ar
     for name in (run.paths.run_id, "photos"):
         shutil.copytree(f"{run.uri}/manifest", tmp_path / "in" / name / "manifest")
     tables = without_runs(open_folder(str(tmp_path / "in")).list(), LeftOutCounts())
-    assert [key for table in tables for key in table["key"].to_pylist()] == ["photos/manifest/part-00000.parquet"]
+    assert [key for table in tables for key in table["key"].to_pylist()] == ["photos/manifest/part-00000.manifest"]
 
 
 RUN = [
