@@ -20,7 +20,7 @@ from job.plan.paths import RunPaths
 from job.plan.plan import check_unchanged, versions
 from job.plan.records import LAYOUT, FrozenModel, LeftOut, Part, Plan, load_plan
 from job.settings import IMAGE
-from job.spec.columns import PLACE
+from job.spec.columns import CROP, PLACE
 from job.spec.spec import JobSpec
 from job.stores.storage import Folder
 
@@ -75,8 +75,11 @@ def freeze(
 
 
 def add_sizes(total: int | None, listing: pa.Table) -> int | None:
-    """Bytes so far and those of a table of the listing; None as soon as one size is not known."""
-    if total is None or listing["size"].null_count:
+    """Bytes so far and those of a table of the listing; None as soon as one size is not known.
+
+    That of a crop is not: `size` is of the image that all its crops are cut from.
+    """
+    if total is None or listing["size"].null_count or CROP[0] in listing.column_names:
         return None
     return total + int(pc.sum(listing["size"]).as_py() or 0)
 

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import pyarrow as pa
@@ -22,10 +22,11 @@ from job.report.report import Report
 from job.report.sampled_rows import SampledRow
 from job.results.run_summary import RunSummary
 from job.sources.open_source import open_source
-from job.spec.columns import ORIENTATION_APPLIED, ORIENTATION_KEPT, READ
+from job.spec.columns import CROP, ORIENTATION_APPLIED, ORIENTATION_KEPT, READ
 from job.spec.limits import Limits
 from job.spec.spec import JobSpec
 from job.stages.images import Reading, read_image
+from job.stages.pictures import Xywh, cut
 from job.stages.pixel_budget import process_budget
 
 log = logging.getLogger(__name__)
@@ -85,21 +86,21 @@ def thumbnails(spec: JobSpec, manifest: Manifest, sampled: Sequence[SampledRow])
     """A picture for each sample that can still be read."""
     limits, scales_depth = Limits.of(spec.errors), spec.source.depth == "scale"
     with ThreadPoolExecutor(THREADS, "thumbnail") as pool:
-        drawn = pool.map(
-            lambda found: _draw(found[0], found[1], Reading(limits, _orientation(found[0]), scales_depth, ENOUGH)),
-            _handles(spec, manifest, sampled),
-        )
+        reading = Reading(limits, scales_depth=scales_depth, enough=ENOUGH)
+        drawn = pool.map(lambda found: _draw(reading, *found), _handles(spec, manifest, sampled))
         return {sample.key: picture for sample, picture in zip(sampled, drawn, strict=True) if picture}
 
 
 def _handles(
     spec: JobSpec, manifest: Manifest, sampled: Sequence[SampledRow]
-) -> Iterator[tuple[SampledRow, Callable[[], bytes]]]:
+) -> Iterator[tuple[SampledRow, Xywh | None, Callable[[], bytes]]]:
+    """Each sample with its crop, where it is one, and its image."""
     source = open_source(spec.source, Limits.of(spec.errors))
     for shard, group in groupby(sampled, key=lambda sample: sample.shard):
         in_shard = list(group)
         rows = manifest.rows(shard, READ).take(pa.array([sample.row for sample in in_shard]))
-        yield from zip(in_shard, source.read(rows), strict=True)
+        crops = rows[CROP[0]].to_pylist() if CROP[0] in rows.column_names else [None] * len(in_shard)
+        yield from zip(in_shard, crops, source.read(rows), strict=True)
 
 
 def _orientation(sample: SampledRow) -> Orientation:
@@ -109,11 +110,15 @@ def _orientation(sample: SampledRow) -> Orientation:
     return "keep" if ORIENTATION_KEPT in sample.notes else "Pillow"
 
 
-def _draw(sample: SampledRow, handle: Callable[[], bytes], reading: Reading) -> bytes | None:
+def _draw(reading: Reading, sample: SampledRow, crop: Xywh | None, handle: Callable[[], bytes]) -> bytes | None:
+    wanted = reading.turned(_orientation(sample))
     try:
         data = handle()
         with process_budget().hold() as hold:
-            return thumbnail(read_image(data, reading, hold.reserve).pixels)
+            if crop is None:
+                return thumbnail(read_image(data, wanted, hold.reserve).pixels)
+            # A crop counts pixels of the whole image.
+            return thumbnail(cut(read_image(data, replace(wanted, enough=None), hold.reserve).pixels, crop))
     except ImageError as error:
         log.info("no picture of %s in the report: %s", sample.uri, error)
         return None

@@ -64,7 +64,9 @@ class Source:
 
         Columns: `uri` string, without the `anonymous@` of the source's own bucket, so that other tables join; `size`
         int64 (null: not known yet), `etag` string, `expected` string; `offset` int64 where images lie inside a file
-        (Parquet: the row, null for an image that the row only names; a tar: the byte); then the kept columns.
+        (Parquet: the row, null for an image that the row only names; a tar: the byte); of crops
+        `crop_xywh`, four int32 (left, top, width, height), and `crop_orientation` string, which way up the image is
+        for them; then the kept columns.
         Raises SourceError where there are none, or where they are not what the spec says.
         """
         left = self._spec.limit

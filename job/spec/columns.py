@@ -5,10 +5,12 @@ No Arrow here, so that a spec can be checked against them; a column's type stand
 
 LISTED = ("uri", "size", "etag", "expected")  # of every source, in this order
 OFFSET = "offset"  # where images lie inside a file: Parquet's row, a tar's byte
+# Of a part of an image: left, top, width and height in whole pixels, and which way up the image is for them.
+CROP = ("crop_xywh", "crop_orientation")
 PLACE = ("shard", "row")  # which row of the manifest
 
-# The manifest has PLACE, LISTED, perhaps OFFSET, and then the columns that `source.keep` names.
-READ = (*PLACE, "uri", "size", "etag", OFFSET)  # what decoding takes of it
+# The manifest has PLACE, LISTED, perhaps OFFSET and CROP, and then the columns that `source.keep` names.
+READ = (*PLACE, "uri", "size", "etag", OFFSET, *CROP)  # what decoding takes of it
 
 # A decoded table has CARRIED, a timing column, and the pixels, of which predictions keep nothing.
 CARRIED = (*PLACE, "error", "width", "height", "image_notes")
@@ -23,9 +25,11 @@ PREDICTED = {
     "classify": ("label", "label_index", "score", "top_labels", "top_indices", "top_scores"),
     "detect": ("boxes", "labels", "label_indices", "scores"),
 }
+# The lists of a detection, and what the value of one box is called where each box is a row.
+OF_ONE_BOX = {"boxes": "box", "labels": "label", "label_indices": "label_index", "scores": "score"}
 
 # A predictions file has the manifest's columns and CARRIED and PREDICTED, without these.
-HIDDEN = frozenset({*PLACE, "size", "etag", OFFSET})
+HIDDEN = frozenset({*PLACE, "size", "etag", OFFSET, *CROP})
 
 # Names that a kept column cannot have.
-RESERVED = frozenset({*LISTED, OFFSET, *CARRIED}.union(*PREDICTED.values()))
+RESERVED = frozenset({*LISTED, OFFSET, *CROP, *CARRIED}.union(*PREDICTED.values()))

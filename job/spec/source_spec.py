@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
 
-from job.spec.columns import RESERVED
+from job.spec.columns import OF_ONE_BOX, RESERVED
 from job.spec.section import DefaultCountsAs, SpecModel
 from job.spec.values import Count, Uri
 
@@ -242,10 +242,15 @@ class ListSource(SpecModel):
 
 
 class RunSource(SpecModel):
-    """Images of a complete run, chosen by what it found."""
+    """Images of a complete run, or the boxes that it found in them, chosen by what it found."""
 
     kind: Literal["run"] = Field(description=_KIND)
     uri: Annotated[Uri, Field(description="The folder of the run, which must be complete")]
+    crops: Annotated[bool, DefaultCountsAs()] = Field(
+        default=False,
+        description="Take each box of a detection as an image of its own: its `uri` is `URI#xywh=X,Y,WIDTH,HEIGHT`, "
+        "and `label`, `label_index`, `score` and `box` are columns for `where`, `keep` and `label_from`",
+    )
     where: str | None = Field(
         default=None,
         min_length=1,
@@ -267,17 +272,25 @@ class RunSource(SpecModel):
 
     @field_validator("keep")
     @classmethod
-    def kept_columns_have_names_of_their_own(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
-        names = [kept_as(column) for column in keep]
+    def kept_columns_have_names_of_their_own(cls, keep: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        names = [kept_as(column, info.data.get("crops", False)) for column in keep]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"would write two columns {name!r}")
         return keep
 
+    @field_validator("orientation")
+    @classmethod
+    def crops_are_as_their_boxes_were_found(cls, orientation: str, info: ValidationInfo) -> str:
+        if info.data.get("crops") and orientation != "auto":
+            raise ValueError("leave it out: crops are cut from the image the way up that the earlier run read it")
+        return orientation
 
-def kept_as(column: str) -> str:
+
+def kept_as(column: str, crops: bool = False) -> str:
     """What a column of an earlier run's predictions is called in the next one's."""
-    return f"source_{column}" if column in RESERVED else column
+    is_taken = column in RESERVED or (crops and column in OF_ONE_BOX.values())
+    return f"source_{column}" if is_taken else column
 
 
 SOURCES: Mapping[str, type[SpecModel]] = {

@@ -1,6 +1,8 @@
 """The decode stage: a chunk of rows in, tables of pixels out. Runs in an engine's decode tasks; knows no model.
 
 What images take until their pixels are in a table is bounded by one budget for the process: `pixel_budget`.
+A crop is an image of its own from here on. Neighbouring crops of one image are cut from it while it is decoded once,
+where the recipe fixes a size; where it does not, blocks keep crops as they are, and each decodes for itself.
 
 The decoded table has `shard, row, error, width, height` (of the original, the way up that it is read), `image_notes`,
 the timing column, and `image`: raw RGB bytes. Where the recipe fixes a size, the image column's data is one
@@ -8,19 +10,21 @@ the timing column, and `image`: raw RGB bytes. Where the recipe fixes a size, th
 row's own, and a failed row is empty.
 """
 
+import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import pyarrow as pa
 
 from job.errors import ImageError
 from job.plan.chunks import Chunk
 from job.plan.manifest import Manifest
-from job.recipe import Recipe
+from job.recipe import Orientation, Recipe
 from job.sources.open_source import Source, open_source
 from job.spec.columns import READ
 from job.spec.limits import Limits
@@ -28,11 +32,13 @@ from job.spec.spec import SourceSpec
 from job.stages.crash_markers import mark_chunk
 from job.stages.decoded import Block, FixedBlock, VariableBlock
 from job.stages.images import DecodedImage, Reading, read_image
-from job.stages.pixel_budget import NoRoomError, PixelBudget, Reserve, process_budget
+from job.stages.pictures import Picture, PicturesLeft, pictures_of
+from job.stages.pixel_budget import Hold, NoRoomError, PixelBudget, Reserve, process_budget
 from job.stages.sandbox import Sandbox
 
-Decoder = Callable[[bytes, Reserve], DecodedImage]
-Handle = Callable[[], bytes]
+# The orientation is that of a picture whose crops say it, instead of the stage's own.
+Decoder = Callable[[bytes, Reserve, Orientation | None], DecodedImage]
+ORIENTATIONS: Sequence[Orientation] = ("apply", "keep", "Pillow")
 
 
 @dataclass(frozen=True)
@@ -53,18 +59,20 @@ class DecodeStage:
 
     def __call__(self, chunk: Chunk) -> Iterator[pa.Table]:
         rows = self.manifest.rows(chunk.shard, READ).slice(chunk.start, chunk.stop - chunk.start)
-        handles = _source(self.source, self.limits).read(rows)
+        pictures = pictures_of(rows, _source(self.source, self.limits).read, share=self.recipe.size is not None)
         wanted = Reading.of(self.source, self.recipe, self.limits)
         reading = Reading(self.limits) if self.reads_as_pillow else wanted
         with mark_chunk(self.manifest.paths.run_id, chunk) as died_here:
             if not died_here:
-                yield from self._tables(rows, handles, lambda data, reserve: read_image(data, reading, reserve))
+                yield from self._tables(rows, pictures, partial(_read_here, reading))
                 return
-            with Sandbox(reading) as sandbox:
-                yield from self._tables(rows, handles, sandbox.decode)
+            with ExitStack() as stack:
+                # One is no process before it is used.
+                sandboxes = {way: stack.enter_context(Sandbox(reading.turned(way))) for way in (None, *ORIENTATIONS)}
+                yield from self._tables(rows, pictures, partial(_read_apart, sandboxes))
 
-    def _tables(self, rows: pa.Table, handles: Iterator[Handle], decoder: Decoder) -> Iterator[pa.Table]:
-        left = _RowsLeft(rows.num_rows, handles)
+    def _tables(self, rows: pa.Table, pictures: Iterator[Picture], decoder: Decoder) -> Iterator[pa.Table]:
+        left = PicturesLeft(rows.num_rows, pictures)
         while left:
             capacity = min(self.block_images, len(left))
             block = FixedBlock(capacity, self.recipe.size) if self.recipe.size else VariableBlock(capacity)
@@ -80,37 +88,12 @@ class DecodeStage:
             thread.result()
 
 
-class _RowsLeft:
-    """The rows of a chunk that no block has: those that were put back, and then the next. Used under a lock."""
-
-    def __init__(self, count: int, handles: Iterator[Handle]) -> None:
-        self._next = iter(zip(range(count), handles, strict=False))
-        self._put_back: dict[int, Handle] = {}
-        self._left = count
-
-    def __len__(self) -> int:
-        return self._left
-
-    def take(self) -> tuple[int, Handle] | None:
-        if self._put_back:
-            row = min(self._put_back)
-            found: tuple[int, Handle] | None = (row, self._put_back.pop(row))
-        else:
-            found = next(self._next, None)
-        self._left -= found is not None
-        return found
-
-    def put_back(self, row: int, data: bytes) -> None:
-        self._put_back[row] = lambda: data
-        self._left += 1
-
-
 @dataclass
 class _Filling:
     """A block, and what the threads that fill it share."""
 
     block: Block
-    left: _RowsLeft
+    left: PicturesLeft
     decoder: Decoder
     recipe: Recipe
     budget: PixelBudget
@@ -124,31 +107,48 @@ class _Filling:
         while True:
             started = time.perf_counter()
             with self._lock:
-                taken = None if self.block.is_full else self.left.take()
-                if taken is None:
+                picture = None if self.block.is_full else self.left.take()
+                if picture is None:
                     self.block.read_s += read_s
                     self.block.decode_s += decode_s
                     return
-                index = self.block.take(taken[0])
+                index = self.block.take(picture.rows.popleft())
             read = None
             try:
-                data = taken[1]()
+                data = picture.read()
                 read = time.perf_counter()
-                self._decode(index, data)
+                self._decode(index, picture, data)
+                picture.keep(data)
             except ImageError as error:
-                self.block.fail(index, error)
+                picture.keep_error(error)
+                for failed in itertools.chain([index], self._others(picture)):
+                    self.block.fail(failed, error)
             except NoRoomError:
                 with self._lock:
-                    self.left.put_back(self.block.skip(index), data)
+                    picture.keep(data)
+                    picture.rows.appendleft(self.block.skip(index))
+            if picture.rows:
+                with self._lock:
+                    self.left.put_back(picture)
             done = time.perf_counter()
             read = read or done
             read_s += read - started
             decode_s += done - read
 
-    def _decode(self, index: int, data: bytes) -> None:
-        """Raises ImageError, and NoRoomError where the block has to be emptied first."""
+    def _others(self, picture: Picture) -> Iterator[int]:
+        """Places for the other rows of a picture, as long as there are some."""
+        while True:
+            with self._lock:
+                if self.block.is_full or not picture.rows:
+                    return
+                index = self.block.take(picture.rows.popleft())
+            yield index
+
+    def _decode(self, index: int, picture: Picture, data: bytes) -> None:
+        """Raises ImageError of all of the picture, and NoRoomError where the block has to be emptied first."""
         hold = self.budget.hold()
         is_first: list[bool] = []
+        copied_bytes = picture.copied_bytes([self.block.rows[index], *picture.rows])
 
         def reserve(needed: int) -> None:
             # Rows of a block that is not full yet hold memory until it is. Only one that waits for none of them may
@@ -156,14 +156,36 @@ class _Filling:
             if not is_first:
                 with self._lock:
                     is_first.append(self.block.admit())
-            hold.reserve(needed, waits=is_first[0])
+            hold.reserve(needed + copied_bytes, waits=is_first[0])
 
         try:
-            image = self.decoder(data, reserve)
-            self.block.put(index, image.pixels.shape[:2], self.recipe.apply(image.pixels), image.notes, hold)
+            image = self.decoder(data, reserve, picture.orientation)
+            if not picture.rows:
+                self._put(index, picture, image, hold)
+                return
+            for place in itertools.chain([index], self._others(picture)):
+                try:
+                    self._put(place, picture, image, self.budget.hold())  # the picture's is held until the last
+                except ImageError as error:
+                    self.block.fail(place, error)
+            hold.release()
         except BaseException:
             hold.release()
             raise
+
+    def _put(self, index: int, picture: Picture, image: DecodedImage, hold: Hold) -> None:
+        pixels = picture.cut(self.block.rows[index], image.pixels)
+        self.block.put(index, pixels.shape[:2], self.recipe.apply(pixels), image.notes, hold)
+
+
+def _read_here(reading: Reading, data: bytes, reserve: Reserve, orientation: Orientation | None) -> DecodedImage:
+    return read_image(data, reading.turned(orientation), reserve)
+
+
+def _read_apart(
+    sandboxes: Mapping[Orientation | None, Sandbox], data: bytes, reserve: Reserve, orientation: Orientation | None
+) -> DecodedImage:
+    return sandboxes[orientation].decode(data, reserve)
 
 
 @lru_cache(maxsize=4)

@@ -10,7 +10,7 @@ wanted instead.
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +71,10 @@ class Reading:
         """What the spec says, and where that is `auto`, the model's recipe."""
         orientation = recipe.orientation if source.orientation == "auto" else source.orientation
         return cls(limits, orientation, source.depth == "scale")
+
+    def turned(self, orientation: Orientation | None) -> "Reading":
+        """With another orientation, where there is one."""
+        return self if orientation in (None, self.orientation) else replace(self, orientation=orientation)
 
 
 class DecodedImage(NamedTuple):

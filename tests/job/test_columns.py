@@ -11,7 +11,7 @@ from run_specs import make_spec, run_here
 
 from job.plan.manifest import Manifest
 from job.plan.records import load_plan
-from job.spec.columns import CARRIED, HIDDEN, LISTED, OFFSET, PLACE, PREDICTED, RESERVED
+from job.spec.columns import CARRIED, CROP, HIDDEN, LISTED, OFFSET, PLACE, PREDICTED, RESERVED
 from job.stores.storage import open_folder
 
 IMAGES = {f"{colour}-{number}.png": make_image(colour, number) for colour in ("red", "blue") for number in range(2)}
@@ -54,6 +54,7 @@ def write_run(folder):
     return {"kind": "run", "uri": run_here(earlier).uri, "keep": ["sku", "label"]}
 
 
+DETECTOR = {"kind": "python", "name": "colours:Boxes", "task": "detect"}
 SOURCES = {
     "files": write_files,
     "parquet": write_parquet,
@@ -69,7 +70,13 @@ def columns_of(tmp_path, source, task):
     folder = tmp_path / source
     folder.mkdir()
     model = {"kind": "python", "name": "colours:make" if task == "classify" else "colours:Boxes", "task": task}
-    paths = run_here(make_spec(tmp_path, source=SOURCES[source](folder), model=model, name=f"{source}-{task}")).paths
+    return columns_of_run(
+        run_here(make_spec(tmp_path, source=SOURCES[source](folder), model=model, name=f"{source}-{task}"))
+    )
+
+
+def columns_of_run(run):
+    paths = run.paths
     plan = load_plan(open_folder(paths.uri))
     predictions = pq.read_table(f"{paths.uri}/{paths.predictions(0)}")
     return Manifest(paths, plan.parts).rows(0).column_names, predictions.column_names
@@ -87,6 +94,16 @@ def test_a_run_writes_these_columns_in_this_order(tmp_path, source, task):
     assert {*manifest, *predictions} - {*kept} <= RESERVED
 
 
+def test_crops_have_these_columns(tmp_path):
+    earlier = make_spec(tmp_path, source=write_parquet(tmp_path), name="earlier", model=DETECTOR)
+    source = {"kind": "run", "uri": run_here(earlier).uri, "crops": True, "keep": ["sku", "label", "box"]}
+    manifest, predictions = columns_of_run(run_here(make_spec(tmp_path, source=source, name="crops")))
+    kept = ["sku", "source_label", "source_box"]
+    assert manifest == [*PLACE, *LISTED, OFFSET, *CROP, *kept]
+    own = [name for name in CARRIED if name not in HIDDEN]
+    assert predictions == ["uri", "expected", *kept, *own, *PREDICTED["classify"]]
+
+
 def test_every_reserved_name_is_one_that_some_run_writes(tmp_path):
     written = {
         name
@@ -94,4 +111,4 @@ def test_every_reserved_name_is_one_that_some_run_writes(tmp_path):
         for names in columns_of(tmp_path, source, task)
         for name in names
     }
-    assert written - {"sku"} == RESERVED
+    assert written - {"sku"} == RESERVED - {*CROP}

@@ -76,6 +76,7 @@ def test_bytes_are_not_told_where_one_size_is_not_known():
     assert add_sizes(4, pa.table(known)) == 7
     assert add_sizes(4, pa.table(unknown)) is None
     assert add_sizes(None, pa.table(known)) is None
+    assert add_sizes(4, pa.table({**known, "crop_xywh": [[0, 0, 1, 1]] * len(known["size"])})) is None
     assert add_sizes(4, pa.table({"size": pa.array([], pa.int64())})) == 4
 
 

@@ -85,6 +85,7 @@ LIST = {
 RUN = {
     "kind": "run",
     "uri": "s3://b/runs/x",
+    "crops": True,
     "where": "label = 'car'",
     "label_from": "expected",
     "keep": ["label", "a"],
@@ -315,6 +316,8 @@ def test_a_model_that_cannot_be_loaded_is_refused(model: dict[str, Any], text: s
         ({"kind": "webdataset", "label_from": ".:key"}, "a member's suffix is a dot and letters"),
         ({"kind": "webdataset", "label_from": ".json:"}, "the key is missing behind the colon"),
         ({"kind": "run", "keep": ["label", "source_label"]}, "would write two columns 'source_label'"),
+        ({"kind": "run", "crops": True, "keep": ["box", "source_box"]}, "would write two columns 'source_box'"),
+        ({"kind": "run", "crops": True, "orientation": "keep"}, "the way up that the earlier run read it"),
     ],
 )
 def test_a_source_that_cannot_be_read_is_refused(source: dict[str, Any], text: str) -> None:

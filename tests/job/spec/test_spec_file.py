@@ -82,7 +82,7 @@ SOURCES = st.one_of(
     ),
     st.fixed_dictionaries(
         {"uri": URIS, "kind": st.just("run")},
-        optional={"where": TEXT, "label_from": TEXT, "keep": COLUMNS, **COMMON},
+        optional={"where": TEXT, "label_from": TEXT, "keep": COLUMNS, "crops": st.booleans(), **COMMON},
     ),
 )
 SPECS = st.fixed_dictionaries(

@@ -1,6 +1,7 @@
 """The decode stage: every row of a chunk once and in order, a bad image as a row, whatever the threads and blocks."""
 
 import time
+from collections import deque
 from dataclasses import replace
 from functools import cache
 from io import BytesIO
@@ -22,9 +23,10 @@ from job.recipe import Exactly, Recipe, Within
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
 from job.stages import decoded, timing
-from job.stages.decode import DecodeStage, _Filling, _RowsLeft
+from job.stages.decode import DecodeStage, _Filling
 from job.stages.decoded import FixedBlock, all_pixels
 from job.stages.images import DecodedImage, Reading, decode, read_image
+from job.stages.pictures import Picture, PicturesLeft
 from job.stages.pixel_budget import PixelBudget
 from job.stores.storage import open_folder
 
@@ -204,7 +206,7 @@ def test_time_is_of_reading_until_the_bytes_are_there_and_then_of_decoding(monke
             raise ImageError("missing", "it took long to find that out")
         return b""
 
-    def decode_slowly(data, reserve):
+    def decode_slowly(data, reserve, orientation):
         clock.now += 2
         if bad:
             raise ImageError("truncated", "half of it")
@@ -212,7 +214,7 @@ def test_time_is_of_reading_until_the_bytes_are_there_and_then_of_decoding(monke
 
     block = FixedBlock(5, (6, 9))
     for images in (3, 2):  # of two threads, one after the other
-        left = _RowsLeft(images, iter([read] * images))
+        left = PicturesLeft(images, (Picture(read, deque([row])) for row in range(images)))
         _Filling(block, left, decode_slowly, RECIPES["fixed"], PixelBudget(1000)).take_and_decode()
     assert (block.read_s, block.decode_s) == (25, decoded_s)
 
@@ -234,10 +236,12 @@ def test_what_is_no_fault_of_an_image_ends_the_chunk(run, threads):
     def break_down():
         raise OSError("the disk is on fire")
 
-    handles = iter([lambda: run.data[1]] * 5 + [break_down] + [lambda: run.data[2]] * 5)
+    handles = [lambda: run.data[1]] * 5 + [break_down] + [lambda: run.data[2]] * 5
+    pictures = (Picture(handle, deque([row])) for row, handle in enumerate(handles))
     rows = run.manifest.rows(0, ["shard", "row"]).slice(0, 11)
+    tables = run.stage("fixed", threads)._tables(rows, pictures, lambda data, *_: read_image(data, Reading(run.limits)))
     with pytest.raises(OSError, match="on fire"):
-        list(run.stage("fixed", threads)._tables(rows, handles, lambda data, _: read_image(data, Reading(run.limits))))
+        list(tables)
 
 
 WISHES = {"apply": ("orientation-applied", (30, 10)), "keep": ("orientation-kept", (10, 30))}
