@@ -87,7 +87,7 @@ def test_the_table_has_a_row_for_every_field_and_leaves_the_rest_alone(root: Pat
 def test_the_table_keeps_the_contract_s_order_and_says_which_kind_has_a_field() -> None:
     rows = {row.split("`")[1]: row for row in generate.spec_table().splitlines()[2:]}
     assert [path.partition(".")[2] for path in rows if path.startswith("source.")] == [
-        *("kind", "uri", "where", "suffixes", "include", "exclude"),
+        *("kind", "uri", "crops", "where", "suffixes", "include", "exclude"),
         *("label_from", "label_file", "label_column", "name_column", "label_names"),
         *("image_column", "uri_column", "keep", "orientation", "depth", "limit"),
     ]
