@@ -17,19 +17,14 @@ from job.spec.values import check_uri
 S = TypeVar("S", bound=SpecModel)
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
-_LIMITS = ("max_pixels", "max_bytes")
+LIMITS = ("max_pixels", "max_bytes")  # they decide rows; 0.1 did not count them
 
 
 def determinants(spec: JobSpec) -> dict[str, Any]:
     """What determines the result: the same of these is the same run."""
     here = with_absolute_paths(spec)
     limits = here.errors.determinants()
-    return {
-        "source": here.source.determinants(),
-        "model": here.model.determinants(),
-        "output.rows_per_file": here.output.rows_per_file,
-        **{f"errors.{name}": limits[name] for name in _LIMITS if name in limits},
-    }
+    return {**_as_written(here), **{f"errors.{name}": limits[name] for name in LIMITS if name in limits}}
 
 
 def fingerprint(spec: JobSpec) -> str:
@@ -39,13 +34,7 @@ def fingerprint(spec: JobSpec) -> str:
 
 def earlier_fingerprint(spec: JobSpec) -> str:
     """As 0.1 had it: relative paths as they are written, whatever the limits on images."""
-    return _digest(
-        {
-            "source": spec.source.determinants(),
-            "model": spec.model.determinants(),
-            "output.rows_per_file": spec.output.rows_per_file,
-        }
-    )
+    return _digest(_as_written(spec))
 
 
 def with_absolute_paths(spec: JobSpec) -> JobSpec:
@@ -76,6 +65,14 @@ def _with_absolute_uris(section: S) -> S:
 def _is_uri(parts: tuple[Any, ...]) -> bool:
     """Whether a field's type is `job.spec.values.Uri`, or may be."""
     return any(getattr(part, "func", None) is check_uri or _is_uri(get_args(part)) for part in parts)
+
+
+def _as_written(spec: JobSpec) -> dict[str, Any]:
+    return {
+        "source": spec.source.determinants(),
+        "model": spec.model.determinants(),
+        "output.rows_per_file": spec.output.rows_per_file,
+    }
 
 
 def _digest(found: dict[str, Any]) -> str:

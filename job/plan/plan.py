@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from job.errors import ModelChanged, PlanChanged, UsageError
-from job.plan.fingerprint import determinants, earlier_fingerprint, fingerprint
+from job.plan.fingerprint import LIMITS, determinants, earlier_fingerprint, fingerprint
 from job.plan.paths import RunPaths
 from job.plan.records import FrozenModel, Plan
 from job.settings import IMAGE
@@ -43,7 +43,7 @@ def check_unchanged(plan: Plan, spec: JobSpec) -> None:
 
 def changed_limits(plan: Plan, spec: JobSpec) -> list[str]:
     """How the limits on images differ from a plan's; 0.1 did not count them, and may have left it under this id."""
-    before = {name: plan.spec.get("errors", {}).get(name) for name in ("max_pixels", "max_bytes")}
+    before = {name: plan.spec.get("errors", {}).get(name) for name in LIMITS}
     default = ErrorsSpec()
     return _changes(
         {f"errors.{name}": getattr(default, name) if value is None else value for name, value in before.items()},
