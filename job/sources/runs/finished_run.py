@@ -24,6 +24,7 @@ from job.spec.columns import CROP, LISTED, OF_ONE_BOX, OFFSET
 from job.spec.limits import Limits
 from job.spec.source_spec import kept_as
 from job.spec.spec import JobSpec, RunSource, SourceSpec
+from job.stores.folder import same_etag
 from job.stores.range_file import RangeFile
 from job.stores.storage import ROWS_PER_TABLE, Folder, open_folder
 
@@ -194,7 +195,7 @@ def _read(folder: Folder, file: CommittedFile) -> pa.Table:
     if entry is None:
         raise SourceError(f"source.uri: {folder.uri} has no {file.file}; `tench verify` the run")
     # A copied run has new etags and the same bytes.
-    if entry.etag != file.etag and hashlib.sha256(folder.read(file.file)).hexdigest() != file.sha256:
+    if not same_etag(entry.etag, file.etag) and hashlib.sha256(folder.read(file.file)).hexdigest() != file.sha256:
         raise SourceError(f"source.uri: {folder.uri}/{file.file} is not what the run committed; `tench verify` the run")
     try:
         return pq.read_table(RangeFile(folder, file.file, entry.size, entry.etag), pre_buffer=True)
