@@ -1,14 +1,11 @@
 """A complete run as the next one's source: its rows, chosen by what it found, each once, and read as it read them."""
 
-import io
 import shutil
-import tarfile
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from colours import make_image
+from image_sources import IMAGES, write_files, write_parquet, write_tar
 from run_specs import make_spec, read_predictions, run_here
 from sources import outcome, rows_of
 
@@ -21,29 +18,6 @@ from job.spec.spec import RunSource
 from job.stores.storage import open_folder
 
 LIMITS = Limits(10**9, 10**6)
-COLOURS = ["red", "green", "blue"]
-IMAGES = {f"{n:02d}.png": make_image(COLOURS[n % 3], n) for n in range(24)}
-
-
-def write_files(folder):
-    for name, data in IMAGES.items():
-        (folder / name).write_bytes(data)
-    return {"uri": str(folder)}
-
-
-def write_parquet(folder):
-    table = pa.table({"picture": list(IMAGES.values()), "sku": [f"s{n}" for n in range(24)]})
-    pq.write_table(table, folder / "x.parquet", row_group_size=5)
-    return {"kind": "parquet", "uri": str(folder), "image_column": "picture", "keep": ["sku"]}
-
-
-def write_tar(folder):
-    with tarfile.open(folder / "x.tar", "w") as archive:
-        for name, data in IMAGES.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return {"kind": "webdataset", "uri": str(folder)}
 
 
 def first_run(tmp_path, write=write_files, **sections):
