@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from job.stores.uris import anonymous_root
+from job.stores.uris import anonymous_root, named_plainly
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class PublicBucket:
     def of(cls, uri: str) -> "PublicBucket | None":
         """The bucket of a source's URI; None where that is signed, or is a path."""
         root = anonymous_root(uri)
-        return None if root is None else cls(root, root.replace("anonymous@", "", 1))
+        return None if root is None else cls(root, named_plainly(root))
 
     def name_plainly(self, rows: pa.Table) -> pa.Table:
         """Rows whose `uri` has no `anonymous@`."""

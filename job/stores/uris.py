@@ -84,6 +84,11 @@ def anonymous_root(uri: str) -> str | None:
     return bucket.root if bucket and bucket.anonymous else None
 
 
+def named_plainly(uri: str) -> str:
+    """A bucket's URI without `anonymous@`; a path as it is."""
+    return uri.replace("://anonymous@", "://", 1)
+
+
 def unescaped(key: str) -> str:
     """A key or a path with its percent escapes resolved; as it is where they are none, or no text."""
     try:

@@ -1,4 +1,4 @@
 """Image files in a folder or a bucket: their names, their content where a name says nothing, tables of their labels.
 
-Knows what all sources share; of lists how a table is read.
+Knows what all sources share; no other kind of source.
 """

@@ -6,7 +6,6 @@ The lines lie in a private file of SQLite's, not in memory: a listing asks for i
 import csv
 import io
 import json
-import math
 import posixpath
 import sqlite3
 from collections.abc import Iterator
@@ -16,11 +15,12 @@ from typing import Any, cast
 import pyarrow as pa
 
 from job.errors import SourceError
+from job.sources.label_values import json_label
 from job.sources.left_out import LeftOutCounts
 from job.spec.spec import FilesSource
 from job.stores.range_file import RangeFile
 from job.stores.storage import open_folder, split_uri
-from job.stores.uris import canonical
+from job.stores.uris import canonical, named_plainly
 
 UNLABELLED = "images without a line in source.label_file, which have no expected label"
 UNUSED = "lines of source.label_file without an image"
@@ -87,9 +87,9 @@ class _Keys:
     """From a name in the file to a key below the source's folder."""
 
     def __init__(self, uri: str, root: str) -> None:
-        self._root = f"{root.replace('anonymous@', '', 1)}/"
+        self._root = f"{named_plainly(root)}/"
         folder, name = split_uri(uri)
-        place = f"{folder.replace('anonymous@', '', 1)}/{name}"
+        place = f"{named_plainly(folder)}/{name}"
         is_inside = place.startswith(self._root)
         self._folder = place[len(self._root) :].rpartition("/")[0] if is_inside else ""
 
@@ -98,7 +98,7 @@ class _Keys:
         if "://" not in name and not name.startswith(("/", "file:")):
             return posixpath.normpath(posixpath.join(self._folder, name))
         try:
-            return canonical(name).replace("anonymous@", "", 1).removeprefix(self._root)
+            return named_plainly(canonical(name)).removeprefix(self._root)
         except ValueError:
             return name
 
@@ -164,6 +164,4 @@ def _json_label(value: Any, number: int, uri: str) -> str | None:
         raise SourceError(
             f"source.label_column: line {number:,} of {uri}: a label is a text or a number, not {value!r}"
         )
-    if value is None or (isinstance(value, float) and math.isnan(value)) or value in _NO_LABEL:
-        return None
-    return value if isinstance(value, str) else json.dumps(value)
+    return None if value in _NO_LABEL else json_label(value)

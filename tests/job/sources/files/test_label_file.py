@@ -66,6 +66,16 @@ def test_imagefolders_metadata_beside_the_images(root):
     )
 
 
+def test_a_label_of_json_is_the_same_text_as_in_other_sources(root):
+    uri, write = root
+    lines = [{"file_name": "a.jpg", "label": 1.0}, {"file_name": "d/ü.jpg", "label": float("nan")}]
+    lines += [{"file_name": "e.jpg", "label": 0.5}, {"file_name": "d/b c.jpg", "label": True}]
+    write("labels.jsonl", "\n".join(map(json.dumps, lines)).encode())
+
+    labels, _ = labels_of(uri, label_file=f"{uri}/labels.jsonl")
+    assert labels == {"a.jpg": "1", "d/b c.jpg": "true", "d/ü.jpg": None, "e.jpg": "0.5"}
+
+
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])
 def test_a_table_elsewhere_names_images_below_the_source_or_by_their_uris(root, tmp_path, suffix):
     uri, _ = root
