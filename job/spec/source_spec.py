@@ -3,63 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from job.spec.columns import OF_ONE_BOX, RESERVED
 from job.spec.section import DefaultCountsAs, SpecModel
-from job.spec.values import Count, Uri
+from job.spec.source_fields import KIND, Depth, Keep, LabelNames, Limit, OrientationWish, SourceUri
+from job.spec.values import Uri
 
-# What every kind of source has.
-SourceUri = Annotated[
-    Uri,
-    Field(
-        description="Where the images are: `s3://`, `gs://`, `az://`, `abfss://` or a path; a relative path starts "
-        "from the working directory; `s3://anonymous@…` signs nothing"
-    ),
-]
-LabelNames = Annotated[
-    Uri | None,
-    Field(
-        description="URI or path of a JSON object or list that maps the expected label to a class name; a relative "
-        "path starts from the working directory"
-    ),
-]
-Limit = Annotated[Count | None, Field(description="Take only the first so many images")]
-OrientationWish = Annotated[
-    Literal["auto", "apply", "keep"],
-    Field(
-        description="Images stored turned (EXIF): `apply` turns them upright, `keep` leaves them as stored; `auto` is "
-        "what the model's plain pipeline does: `apply` for transformers, `keep` for torchvision, but that Pillow turns "
-        "TIFF; a python model's recipe says it"
-    ),
-    DefaultCountsAs(),
-]
-Depth = Annotated[
-    Literal["clip", "scale"],
-    Field(
-        description="Grey of 16 or 32 bits, and floats: `clip` cuts values off at 255 as Pillow does, so that most are "
-        "white and floats of 0 to 1 black; `scale` makes them 8 bits"
-    ),
-    DefaultCountsAs(),
-]
-
-
-def check_keep(keep: tuple[str, ...]) -> tuple[str, ...]:
-    for column in keep:
-        if column in RESERVED:
-            raise ValueError(f"{column!r} is a column that Tench writes; rename it in the source")
-    if len(set(keep)) < len(keep):
-        raise ValueError("names a column twice")
-    return keep
-
-
-Keep = Annotated[
-    tuple[str, ...],
-    AfterValidator(check_keep),
-    Field(description="Columns carried to the output; their values stay as they are"),
-]
 Globs = Annotated[tuple[str, ...], DefaultCountsAs()]
-_KIND = "How the images are kept: `files`, `parquet`, `webdataset` or `list`; `run` takes those of an earlier run"
 
 ANY = "any"
 _FIRST_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -69,7 +20,7 @@ IMAGE_SUFFIXES = (*_FIRST_SUFFIXES, ".avif", ".jp2", ".j2k", ".jpx", ".heic", ".
 class FilesSource(SpecModel):
     """A folder or a bucket prefix of image files, nested as deep as it likes."""
 
-    kind: Literal["files"] = Field(default="files", description=_KIND)
+    kind: Literal["files"] = Field(default="files", description=KIND)
     uri: SourceUri
     suffixes: Annotated[tuple[str, ...], DefaultCountsAs([*_FIRST_SUFFIXES])] = Field(
         default=IMAGE_SUFFIXES,
@@ -150,7 +101,7 @@ class FilesSource(SpecModel):
 class ParquetSource(SpecModel):
     """Rows of Parquet that hold encoded images, or their URIs."""
 
-    kind: Literal["parquet"] = Field(description=_KIND)
+    kind: Literal["parquet"] = Field(description=KIND)
     uri: SourceUri
     label_from: str = Field(
         default="none",
@@ -183,7 +134,7 @@ class ParquetSource(SpecModel):
 class WebdatasetSource(SpecModel):
     """Tar shards whose members are grouped by their name up to the first dot."""
 
-    kind: Literal["webdataset"] = Field(description=_KIND)
+    kind: Literal["webdataset"] = Field(description=KIND)
     uri: SourceUri
     label_from: str = Field(
         default="none",
@@ -209,7 +160,7 @@ class WebdatasetSource(SpecModel):
 class ListSource(SpecModel):
     """A list of image URIs: a line each, a CSV or JSON Lines with columns, or the inventory of a bucket."""
 
-    kind: Literal["list"] = Field(description=_KIND)
+    kind: Literal["list"] = Field(description=KIND)
     uri: SourceUri
     uri_column: str | None = Field(
         default=None,
@@ -244,7 +195,7 @@ class ListSource(SpecModel):
 class RunSource(SpecModel):
     """Images of a complete run, or the boxes that it found in them, chosen by what it found."""
 
-    kind: Literal["run"] = Field(description=_KIND)
+    kind: Literal["run"] = Field(description=KIND)
     uri: Annotated[Uri, Field(description="The folder of the run, which must be complete")]
     crops: Annotated[bool, DefaultCountsAs()] = Field(
         default=False,
