@@ -18,7 +18,7 @@ from scripts.demo.images import draw_image
 
 WEIGHTS = Path(scripts.demo.__file__).parent / "weights"
 # The plain pipelines take one picture at a time; `make test-slow` and .ci/run compare a thousand.
-PICTURES = int(os.environ.get("TENCH_PARITY_PICTURES", "200"))
+PICTURES = int(os.environ.get("TENCH_PARITY_PICTURES", "60"))
 LIMITS = Limits(max_pixels=10_000_000, max_bytes=10_000_000)
 
 # Mode, format and how it is saved.

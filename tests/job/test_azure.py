@@ -66,6 +66,7 @@ def test_a_run_from_azure_to_azure_is_whole_resumes_verifies_and_collects(azurit
     assert verify(result.uri).rows == COUNT
 
 
+@pytest.mark.slow
 def test_the_commands_take_a_run_in_azure(azurite, tmp_path):
     spec = make_spec(azurite.uri, source=files(azurite), output={"uri": f"{azurite.uri}/runs", "rows_per_file": 10})
     run = run_here(spec).uri

@@ -96,6 +96,7 @@ def test_a_driver_that_is_killed_resumes_with_every_image_once(tmp_path, monkeyp
     assert all(driver.read() <= IMAGES - driver.rows_before for driver in drivers)
 
 
+@pytest.mark.slow
 def test_a_finished_run_returns_without_starting_an_engine(tmp_path):
     write_images(tmp_path / "images", 30)
     spec = make_spec(tmp_path)

@@ -71,6 +71,7 @@ def test_the_demos_detector_finds_the_same_boxes(pictures):
     assert_agree(make_model, spec, pictures, at_least=PICTURES)
 
 
+@pytest.mark.slow
 def test_a_detector_that_resizes_and_pads_finds_the_same_boxes(pictures, tmp_path):
     # Random weights, whose boxes lie anywhere: every one of them must come out of a mixed batch as it does alone.
     name, weights = "fasterrcnn_mobilenet_v3_large_320_fpn", str(tmp_path / "net.pth")

@@ -245,6 +245,7 @@ def test_a_branch_that_moved_between_two_attempts_changes_nothing_and_is_told(fo
     assert [path.name for path in (folder / "hf/hub").glob("models--*/snapshots/*")] == [first]
 
 
+@pytest.mark.slow
 def test_a_revision_is_loaded_and_one_that_is_not_there_is_named(folder, hub):
     first = hub.main
     hub.push(WEIGHTS / "vit", **{"README.md": b"a new commit"})

@@ -67,6 +67,7 @@ def test_plan_in_json_for_scripts(job):
     assert (found["state"], found["skipped_shards"], found["skipped_images"]) == ("new", 0, 0)
 
 
+@pytest.mark.slow
 def test_plan_loads_the_models_own_library_alone_and_no_ray(job):
     loaded = modules_after("plan", "job.yaml", cwd=job)
     assert "'job.results.preview'" in loaded
@@ -219,7 +220,8 @@ def test_a_plan_asks_a_bucket_whether_it_may_be_written_and_leaves_nothing_there
 def test_a_run_id_names_one_folder_below_the_output(job):
     as_on_a_cluster = [sys.executable, "-m", "job", "job.yaml"]
     for run_id in ("a/b", "..", ".", "../../x", "new\nline"):
-        calls = [tench(command, "job.yaml", "--run-id", run_id, cwd=job) for command in ("plan", "run")]
+        commands = ("plan", "run") if run_id == "a/b" else ("run",)
+        calls = [tench(command, "job.yaml", "--run-id", run_id, cwd=job) for command in commands]
         options = {"cwd": job, "env": environment(), "capture_output": True, "text": True, "check": False}
         calls += [subprocess.run([*as_on_a_cluster, run_id], **options)] if run_id in (".", "../../x") else []
         for done in calls:

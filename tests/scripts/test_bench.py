@@ -34,6 +34,7 @@ def test_images_are_jpegs_of_the_size_a_photograph_of_imagenet_has(images):
         assert 50_000 < path.stat().st_size < 120_000
 
 
+@pytest.mark.slow
 def test_images_all_differ_and_come_out_of_the_seed_alone(images, tmp_path):
     image_set, folder = images
     drawn = [path.read_bytes() for path in image_set.paths(folder)]
@@ -170,12 +171,14 @@ def test_memory_is_of_the_process_and_its_children(tmp_path):
     assert finished.peak_bytes is None or 150e6 < finished.peak_bytes < 300e6
 
 
+@pytest.mark.slow
 def test_planning_many_rows_takes_little_more_memory_than_planning_few():
     few, many = plan_memory.measure(10_000), plan_memory.measure(300_000)
     assert many < few + 200e6
     assert many < plan_memory.LIMIT_BYTES
 
 
+@pytest.mark.slow
 def test_the_steps_of_a_start_are_parts_of_the_whole_process():
     steps = startup.measure("local")
     assert list(steps)[:-1] == [name for name, _ in startup.GROUPS["local"]]

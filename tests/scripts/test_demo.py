@@ -122,6 +122,7 @@ def test_the_committed_weights_fit_in_8_mb_and_name_the_classes() -> None:
     assert json.loads((WEIGHTS / "detector-labels.json").read_text()) == LABELS
 
 
+@pytest.mark.slow
 def test_the_classifier_knows_fresh_pictures(fresh_pictures: list[Image.Image]) -> None:
     model = torchvision.models.get_model(CLASSIFIER, weights=None, num_classes=len(CLASSES)).eval()
     model.load_state_dict(load_file(WEIGHTS / f"{CLASSIFIER}.safetensors"), strict=True)
@@ -132,6 +133,7 @@ def test_the_classifier_knows_fresh_pictures(fresh_pictures: list[Image.Image]) 
         assert _hits(model(images_NCHW)) >= 0.85 * FRESH_COUNT
 
 
+@pytest.mark.slow
 def test_the_vit_folder_loads_as_float32_and_knows_fresh_pictures(fresh_pictures: list[Image.Image]) -> None:
     model = ViTForImageClassification.from_pretrained(WEIGHTS / "vit").eval()
     processor = ViTImageProcessor.from_pretrained(WEIGHTS / "vit")
@@ -142,6 +144,7 @@ def test_the_vit_folder_loads_as_float32_and_knows_fresh_pictures(fresh_pictures
         assert _hits(model(**processor(fresh_pictures, return_tensors="pt")).logits) >= 0.75 * FRESH_COUNT
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_the_detector_finds_most_things() -> None:
     model = torchvision.models.get_model(DETECTOR, weights=None, weights_backbone=None, num_classes=len(LABELS)).eval()

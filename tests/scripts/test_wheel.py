@@ -26,10 +26,12 @@ def names(tmp_path_factory):
         return archive.namelist()
 
 
+@pytest.mark.slow
 def test_it_installs_two_packages_and_none_named_scripts(names):
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"job", "tench"}
 
 
+@pytest.mark.slow
 def test_every_module_and_every_file_that_one_reads_is_in_it(names):
     folders = {"job": ROOT / "job", "tench/launcher": ROOT / "scripts" / "launcher", "tench": ROOT / "tench"}
     wanted = {

@@ -28,7 +28,7 @@ def run(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("processes", ["-n0", "-n2"])
+@pytest.mark.parametrize("processes", ["-n0", pytest.param("-n2", marks=pytest.mark.slow)])
 def test_the_tests_that_call_it_are_left_out_and_one_line_counts_them(run, processes):
     notes = "tests/chart/test_notes.py::test_a_cluster_s_notes_say_how_to_run_on_it"
     golden = "tests/chart/test_golden.py::test_the_values_for_the_chart_s_own_check_pass_the_strict_lint"

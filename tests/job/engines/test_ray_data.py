@@ -24,6 +24,7 @@ rows_dataset(work).explain()
 """
 
 
+@pytest.mark.slow
 def test_decoding_is_not_fused_into_the_replicas():
     """Both on one CPU, Ray Data would run them in one actor, one after the other."""
     done = subprocess.run([sys.executable, "-c", PLAN], capture_output=True, text=True, check=True, timeout=120)

@@ -169,6 +169,7 @@ def test_what_is_beside_the_network_is_left_out_and_named(state, tmp_path, caplo
     assert "left out criterion.weight, beside the network's own model.…" in caplog.text
 
 
+@pytest.mark.slow
 def test_no_part_of_a_network_of_torchvision_is_named_as_a_prefix():
     from torchvision.models import list_models
 

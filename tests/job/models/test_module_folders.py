@@ -62,6 +62,7 @@ def test_a_run_takes_no_module_of_the_working_folder_for_another_and_finds_the_o
     assert "of the working folder" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_module_of_the_working_folder_is_found_last(folders):
     here, beside = folders
     os.rename(beside / "my_colours.py", here / "my_colours.py")

@@ -128,8 +128,15 @@ def figures(evaluation: Evaluation) -> RunFigures:
 
 
 @pytest.mark.parametrize("task", ["classify", "detect"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1280, "light"),
+        (390, "dark"),
+        pytest.param(1280, "dark", marks=pytest.mark.slow),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_the_page_opens_whole_and_quiet(
     browser: Browser, reports: dict[str, Path], task: str, scheme: Any, width: int
 ) -> None:

@@ -348,6 +348,7 @@ def test_a_large_folder_is_listed_in_bounded_tables_in_order(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_longer_listing_holds_no_more_python_objects(tmp_path):
     peaks = []
     for start, stop in [(0, 10_000), (10_000, 30_000)]:

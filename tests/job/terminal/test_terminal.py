@@ -41,6 +41,7 @@ def test_a_terminal_gets_a_bar_and_plain_words(job, monkeypatch):
     assert answer == f"{uri}\n"
 
 
+@pytest.mark.slow
 def test_no_color_is_heard(job):
     shown, _ = run_on_a_terminal(job[0], NO_COLOR="1")
     assert not [line for line in shown if re.search(r"\x1b\[3\d", line)]

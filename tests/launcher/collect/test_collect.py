@@ -83,6 +83,7 @@ def test_a_run_in_a_bucket_is_here_byte_for_byte(s3, tmp_path):
     assert "\x1b" not in done.stderr
 
 
+@pytest.mark.slow
 def test_collecting_loads_neither_torch_nor_duckdb(run, tmp_path):
     code = """
 import sys
