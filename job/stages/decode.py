@@ -26,7 +26,7 @@ from job.plan.chunks import Chunk
 from job.plan.manifest import Manifest
 from job.recipe import Orientation, Recipe
 from job.sources.open_source import Source, open_source
-from job.spec.columns import READ
+from job.spec.columns import CROP, READ
 from job.spec.limits import Limits
 from job.spec.spec import SourceSpec
 from job.stages.crash_markers import mark_chunk
@@ -34,6 +34,7 @@ from job.stages.decoded import Block, FixedBlock, VariableBlock
 from job.stages.images import DecodedImage, Reading, read_image
 from job.stages.pictures import Picture, PicturesLeft, pictures_of
 from job.stages.pixel_budget import Hold, NoRoomError, PixelBudget, Reserve, process_budget
+from job.stages.prepared import prepare_jpeg
 from job.stages.sandbox import Sandbox
 
 # The orientation is that of a picture whose crops say it, instead of the stage's own.
@@ -64,7 +65,9 @@ class DecodeStage:
         reading = Reading(self.limits) if self.reads_as_pillow else wanted
         with mark_chunk(self.manifest.paths.run_id, chunk) as died_here:
             if not died_here:
-                yield from self._tables(rows, pictures, partial(_read_here, reading))
+                # A crop is cut from the whole picture.
+                recipe = None if CROP[0] in rows.column_names else self.recipe
+                yield from self._tables(rows, pictures, partial(_read_here, reading, recipe))
                 return
             with ExitStack() as stack:
                 # One is no process before it is used.
@@ -174,12 +177,18 @@ class _Filling:
             raise
 
     def _put(self, index: int, picture: Picture, image: DecodedImage, hold: Hold) -> None:
+        if image.original:
+            self.block.put(index, image.original, image.pixels, image.notes, hold)
+            return
         pixels = picture.cut(self.block.rows[index], image.pixels)
         self.block.put(index, pixels.shape[:2], self.recipe.apply(pixels), image.notes, hold)
 
 
-def _read_here(reading: Reading, data: bytes, reserve: Reserve, orientation: Orientation | None) -> DecodedImage:
-    return read_image(data, reading.turned(orientation), reserve)
+def _read_here(
+    reading: Reading, recipe: Recipe | None, data: bytes, reserve: Reserve, orientation: Orientation | None
+) -> DecodedImage:
+    prepared = prepare_jpeg(data, reading, recipe, reserve) if recipe else None
+    return prepared or read_image(data, reading.turned(orientation), reserve)
 
 
 def _read_apart(

@@ -19,6 +19,7 @@ from job.stages.formats.whole_image import to_rgb
 Pixels = npt.NDArray[np.uint8]
 
 UPRIGHT = 1
+SIDEWAYS = range(5, 9)  # whose height is the width of the picture
 _TAG = int(ExifTags.Base.Orientation)
 _SHORT = 3
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
