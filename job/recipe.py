@@ -106,6 +106,11 @@ class Kept:
     rows: slice
     columns: slice
 
+    def source(self, size: Size, interpolation: Interpolation) -> tuple[slice, slice]:
+        """The rows and columns of the image, of that size, that an antialiasing filter reads for it."""
+        rows = source_of(self.rows, size[0], self.size[0], interpolation)
+        return rows, source_of(self.columns, size[1], self.size[1], interpolation)
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -1,17 +1,19 @@
 """JPEGs as the model takes them: decoded and resized in one, without what the crop leaves out, or at a smaller scale.
 
 `prepare_jpeg` is tried before `images.read_image`, to which it leaves the rest: other formats, files that are not all
-in order, pictures that have to be turned, and resizes that are Pillow's. Where `source.decode` is `scaled`, the pixels
+in order, and resizes that are Pillow's. Where `source.decode` is `scaled`, the pixels
 are libjpeg's own reduction to a half, a quarter or an eighth, resized; else those of the whole picture, bit for bit.
 """
+
+from dataclasses import replace
 
 import simplejpeg
 
 from job.errors import ImageError
-from job.recipe import TORCH_FILTERS, Recipe, Size, reduces
+from job.recipe import TORCH_FILTERS, Kept, Pixels, Recipe, Size, reduces
 from job.spec.columns import SCALED
-from job.stages.formats.orientation import SIDEWAYS, UPRIGHT, jpeg_orientation
-from job.stages.images import DecodedImage, Reading, needs_turn, turn
+from job.stages.formats.orientation import SIDEWAYS, UPRIGHT, jpeg_orientation, stored_part
+from job.stages.images import DecodedImage, Reading, needs_turn, read_image, turn
 from job.stages.jpeg import jpeg_rows, kept_pixels
 from job.stages.needed_bytes import jpeg_bytes
 from job.stages.pixel_budget import Reserve
@@ -35,10 +37,19 @@ def prepare_jpeg(data: bytes, reading: Reading, recipe: Recipe, reserve: Reserve
         divisor = divisor_for(size, recipe, orientation if turns else UPRIGHT)
         if divisor > 1:
             return _scaled(data, reading, recipe, reserve, size, divisor, orientation)
-    if turns or not _resizes_by_parts(recipe):
+    if not _resizes_by_parts(recipe):
         return None
+    if turns:
+        return _turned(data, reading, recipe, reserve, size, orientation)
     image = _kept(data, recipe, reserve, size)
     return image and turn(image, reading.orientation, orientation, is_turned=False)
+
+
+def prepare_exactly(data: bytes, reading: Reading, recipe: Recipe, reserve: Reserve) -> Pixels:
+    """What the recipe makes of an image that is not scaled. Raises as `read_image` does."""
+    reading = replace(reading, scales=False)
+    image = prepare_jpeg(data, reading, recipe, reserve) or read_image(data, reading, reserve)
+    return image.pixels if image.original else recipe.apply(image.pixels)
 
 
 def divisor_for(size: Size, recipe: Recipe, orientation: int = UPRIGHT) -> int:
@@ -78,16 +89,39 @@ def _plain_jpeg(data: bytes, reading: Reading) -> Size | None:
     return int(height), int(width)
 
 
-def _kept(data: bytes, recipe: Recipe, reserve: Reserve, size: Size) -> DecodedImage | None:
+def _part(recipe: Recipe, size: Size) -> Kept | None:
+    """None where it is no part that torch reduces."""
     try:
         kept = recipe.kept(size)
     except ImageError:
         return None  # the file may not be in order, which is said first
-    if kept.size == size or not reduces(size, kept.size) or not recipe.is_for_torch(size, kept.size):
+    is_reduced = kept.size != size and reduces(size, kept.size)
+    return kept if is_reduced and recipe.is_for_torch(size, kept.size) else None
+
+
+def _kept(data: bytes, recipe: Recipe, reserve: Reserve, size: Size) -> DecodedImage | None:
+    kept = _part(recipe, size)
+    if kept is None:
         return None
     reserve(kept_pixels.needed_bytes(size, kept, data))
     pixels = kept_pixels.kept_pixels(data, size, kept, recipe.interpolation)
     return None if pixels is None else DecodedImage(recipe.centred(pixels), original=size)
+
+
+def _turned(
+    data: bytes, reading: Reading, recipe: Recipe, reserve: Reserve, size: Size, orientation: int
+) -> DecodedImage | None:
+    """Decoded where the crop needs it, into a picture that is turned as a whole: resizing begins at an edge."""
+    upright = size[::-1] if orientation in SIDEWAYS else size
+    kept = _part(recipe, upright)
+    if kept is None:
+        return None
+    reserve(jpeg_bytes((size[1], size[0]), data, None, turns=True))
+    pixels = kept_pixels.part_of(
+        data, size, *stored_part(*kept.source(upright, recipe.interpolation), size, orientation)
+    )
+    image = pixels is not None and turn(DecodedImage(pixels), reading.orientation, orientation, is_turned=False)
+    return image._replace(pixels=recipe.apply(image.pixels), original=upright) if image else None
 
 
 def _scaled(

@@ -35,6 +35,20 @@ _TURNS = {
 }
 _UNDONE_BY = {6: 8, 8: 6}  # the others by themselves
 
+# Which rows or columns come in the other order, after rows and columns of `SIDEWAYS` were exchanged.
+_ROWS_MIRRORED, _COLUMNS_MIRRORED = (3, 4, 6, 7), (2, 3, 7, 8)
+
+
+def stored_part(rows: slice, columns: slice, size: tuple[int, int], orientation: int) -> tuple[slice, slice]:
+    """Where these rows and columns of the upright picture are in the stored one of `size` (height, width)."""
+    if orientation in SIDEWAYS:
+        rows, columns = columns, rows
+    if orientation in _ROWS_MIRRORED:
+        rows = slice(size[0] - rows.stop, size[0] - rows.start)
+    if orientation in _COLUMNS_MIRRORED:
+        columns = slice(size[1] - columns.stop, size[1] - columns.start)
+    return rows, columns
+
 
 def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
     """[H, W, 3] as it is to be seen: the pixels of Pillow's `exif_transpose`, the same array where it is upright."""

@@ -20,7 +20,7 @@ import PIL
 Pixels = npt.NDArray[np.uint8]
 
 # The colours of a column next to the edge of what is decoded are made without their neighbours.
-_MARGIN = 8
+_MARGIN = 2
 _ROW_GROUP = 4  # the largest factor of a vertical subsampling: where a skip may begin
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from job.recipe import TORCH_FILTERS, Interpolation, Kept, Size, source_of
+from job.recipe import TORCH_FILTERS, Interpolation, Kept, Size
 from job.stages.jpeg.jpeg_rows import JpegRows, last_row, open_rows
 from job.stages.needed_bytes import is_progressive
 
@@ -37,8 +37,7 @@ def kept_pixels(data: bytes, size: Size, kept: Kept, interpolation: Interpolatio
 
     `size`: (height, width), as of the file.
     """
-    rows = source_of(kept.rows, size[0], kept.size[0], interpolation)
-    columns = source_of(kept.columns, size[1], kept.size[1], interpolation)
+    rows, columns = kept.source(size, interpolation)
     stop = last_row(rows.stop, size[0])
     with open_rows(data, size, rows, columns) as jpeg:
         if jpeg is None:
@@ -49,6 +48,14 @@ def kept_pixels(data: bytes, size: Size, kept: Kept, interpolation: Interpolatio
             return None
     pixels: Pixels = resized_1chw.permute(0, 2, 3, 1)[0].numpy()
     return pixels[kept.rows, kept.columns]
+
+
+def part_of(data: bytes, size: Size, rows: slice, columns: slice) -> Pixels | None:
+    """[H, W, 3], the picture of which these rows and columns alone mean something; None as `kept_pixels`."""
+    canvas = np.empty((*size, 3), np.uint8)
+    with open_rows(data, size, rows, columns) as jpeg:
+        is_whole = jpeg and jpeg.read(canvas[rows.start : last_row(rows.stop, size[0])]) and jpeg.finish()
+    return canvas if is_whole else None
 
 
 def _resize_at_once(jpeg: JpegRows, size: Size, kept: Kept, resize: Any, stop: int) -> Any:

@@ -38,14 +38,17 @@ def prepare(data, recipe=RECIPE, **reading):
     [RECIPE, Recipe(Exactly(70, 80), "bicubic"), Recipe(Within(90, 90)), Recipe(Exactly(50, 60), crop=(80, 40))],
     ids=lambda recipe: type(recipe.resize).__name__,
 )
-@pytest.mark.parametrize("value", [None, 1, 6])
-def test_a_jpeg_is_what_the_recipe_makes_of_all_of_it(recipe, value):
-    data = encode(value=value)
-    whole = read_image(data, Reading(LIMITS))
-    image = prepare(data, recipe)
+@pytest.mark.parametrize(
+    ("orientation", "value"), [("Pillow", None), ("keep", 6), *(("apply", n) for n in range(1, 9))]
+)
+@pytest.mark.parametrize("size", [(300, 400), (400, 300)])
+def test_a_jpeg_is_what_the_recipe_makes_of_all_of_it(recipe, orientation, value, size):
+    data = encode(size, value=value)
+    whole = read_image(data, Reading(LIMITS, orientation))
+    image = prepare(data, recipe, orientation=orientation)
     assert np.array_equal(image.pixels, recipe.apply(whole.pixels))
     assert image.pixels.flags.c_contiguous
-    assert (image.notes, image.original) == (whole.notes, (300, 400))
+    assert (image.notes, image.original) == (whole.notes, whole.pixels.shape[:2])
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,6 @@ def test_a_jpeg_is_what_the_recipe_makes_of_all_of_it(recipe, value):
         (encode()[:-300], RECIPE, {}),
         (b"", RECIPE, {}),
         (b"\xff\xd8\xff", RECIPE, {}),
-        (encode(value=6), RECIPE, {"orientation": "apply"}),
         (encode(), Recipe(crop=(56, 56)), {}),
         (encode(), Recipe(ShortestEdge(300), crop=(56, 56)), {}),
         (encode(), Recipe(ShortestEdge(290), crop=(56, 56)), {}),
