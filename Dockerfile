@@ -28,6 +28,9 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 
 FROM dependencies AS package
+# For job/stages/jpeg, which is then built for the machine.
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev libjpeg62-turbo-dev python3-dev
 COPY pyproject.toml README.md /src/
 COPY requirements /src/requirements
 COPY job /src/job

@@ -10,13 +10,23 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from job.spec.columns import DEPTH_CLIPPED, ORIENTATION_APPLIED, ORIENTATION_KEPT
+from job.spec.columns import (
+    DEPTH_CLIPPED,
+    ORIENTATION_APPLIED,
+    ORIENTATION_KEPT,
+    SCALED,
+    SCALED_AGREES,
+    SCALED_DIFFERS,
+)
 from job.terminal.wording import counted, percent
 
 MEANINGS = {
     ORIENTATION_APPLIED: "stored turned, read upright",
     ORIENTATION_KEPT: "stored turned, read as stored",
     DEPTH_CLIPPED: "deeper than 8 bits, cut off at 255",
+    SCALED: "decoded at a reduced scale",
+    SCALED_AGREES: "of those decoded exactly, too, with the same label",
+    SCALED_DIFFERS: "of those decoded exactly, too, with another label",
 }
 MANY = 0.01  # of the images; a stray one among thousands is not worth a warning
 
@@ -43,6 +53,13 @@ class NoteCounter:
                 f"{counted(kept, 'image')}, {percent(kept / rows)}, {_are(kept)} stored turned and {_were(kept)} read"
                 " so; source.orientation: apply turns them upright"
             )
+        agrees, differs = self._counts[SCALED_AGREES], self._counts[SCALED_DIFFERS]
+        if differs > MANY * (agrees + differs):
+            yield (
+                f"{counted(differs, 'image')} of {agrees + differs} that were decoded both scaled and exactly"
+                f" {_were(differs)} labelled otherwise, {percent(differs / (agrees + differs))}; source.decode: exact"
+                " gives the labels of the plain pipeline"
+            )
         if clipped:
             yield (
                 f"{counted(clipped, 'image')} of 16 or 32 bits or floats {_were(clipped)} cut off at 255, as Pillow"
@@ -53,7 +70,12 @@ class NoteCounter:
 def notes_in_words(counts: Mapping[str, int]) -> Iterator[str]:
     """A line for each note, with what it means."""
     for note, number in counts.items():
-        yield f"{counted(number, 'image')} {MEANINGS.get(note, note)}"
+        if note not in (SCALED_AGREES, SCALED_DIFFERS):
+            yield f"{counted(number, 'image')} {MEANINGS.get(note, note)}"
+    agrees, differs = counts.get(SCALED_AGREES, 0), counts.get(SCALED_DIFFERS, 0)
+    if agrees + differs:
+        share = percent(agrees / (agrees + differs))
+        yield f"scaled decoding: {share} of {counted(agrees + differs, 'sampled image')} labelled as by exact decoding"
 
 
 def _are(count: int) -> str:

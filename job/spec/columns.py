@@ -15,10 +15,16 @@ READ = (*PLACE, "uri", "size", "etag", OFFSET, *CROP)  # what decoding takes of 
 # A decoded table has CARRIED, a timing column, and the pixels, of which predictions keep nothing.
 CARRIED = (*PLACE, "error", "width", "height", "image_notes")
 
+# Of a decoded table where the source may be scaled: the pixels of an exact decode, null but for a sample.
+EXACT_IMAGE = "exact_image"
+
 # The words of `image_notes`, a list: what is to be known of how an image was read. Null where there is nothing.
 ORIENTATION_APPLIED = "orientation-applied"  # stored turned, and upright here
 ORIENTATION_KEPT = "orientation-kept"  # stored turned, and so here
 DEPTH_CLIPPED = "depth-clipped"  # deeper than 8 bits, and cut off at 255
+SCALED = "scaled"  # a JPEG decoded at a half, a quarter or an eighth of its size
+# Of scaled images one in a hundred is decoded exactly, too: whether that gives the same label, or labels.
+SCALED_AGREES, SCALED_DIFFERS = "scaled-agrees", "scaled-differs"
 
 # By task, what the model adds; all null where `error` is set. An index is the model's own: what its class is numbered.
 PREDICTED = {

@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from job.spec.columns import OF_ONE_BOX, RESERVED
 from job.spec.section import DefaultCountsAs, SpecModel
-from job.spec.source_fields import KIND, Depth, Keep, LabelNames, Limit, OrientationWish, SourceUri
+from job.spec.source_fields import KIND, Decode, Depth, Keep, LabelNames, Limit, OrientationWish, SourceUri
 from job.spec.values import Uri
 
 Globs = Annotated[tuple[str, ...], DefaultCountsAs()]
@@ -51,6 +51,7 @@ class FilesSource(SpecModel):
     label_names: LabelNames = None
     orientation: OrientationWish = "auto"
     depth: Depth = "clip"
+    decode: Decode = "exact"
     limit: Limit = None
 
     @field_validator("suffixes")
@@ -121,6 +122,7 @@ class ParquetSource(SpecModel):
     keep: Keep = ()
     orientation: OrientationWish = "auto"
     depth: Depth = "clip"
+    decode: Decode = "exact"
     limit: Limit = None
 
     @field_validator("uri_column")
@@ -144,6 +146,7 @@ class WebdatasetSource(SpecModel):
     label_names: LabelNames = None
     orientation: OrientationWish = "auto"
     depth: Depth = "clip"
+    decode: Decode = "exact"
     limit: Limit = None
 
     @field_validator("label_from")
@@ -182,6 +185,7 @@ class ListSource(SpecModel):
     )
     orientation: OrientationWish = "auto"
     depth: Depth = "clip"
+    decode: Decode = "exact"
     limit: Limit = None
 
     @field_validator("suffixes")
@@ -219,6 +223,7 @@ class RunSource(SpecModel):
     )
     orientation: OrientationWish = "auto"
     depth: Depth = "clip"
+    decode: Decode = "exact"
     limit: Limit = None
 
     @field_validator("keep")

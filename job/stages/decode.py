@@ -7,7 +7,8 @@ where the recipe fixes a size; where it does not, blocks keep crops as they are,
 The decoded table has `shard, row, error, width, height` (of the original, the way up that it is read), `image_notes`,
 the timing column, and `image`: raw RGB bytes. Where the recipe fixes a size, the image column's data is one
 [N, h, w, 3] array and a failed row's pixels are zero; where it does not, `image_height` and `image_width` say each
-row's own, and a failed row is empty.
+row's own, and a failed row is empty. Where `source.decode` is `scaled`, `exact_image` has the pixels of an exact decode
+of one image in a hundred, for the predict stage to compare labels.
 """
 
 import itertools
@@ -26,7 +27,7 @@ from job.plan.chunks import Chunk
 from job.plan.manifest import Manifest
 from job.recipe import Orientation, Recipe
 from job.sources.open_source import Source, open_source
-from job.spec.columns import READ
+from job.spec.columns import CROP, READ, SCALED
 from job.spec.limits import Limits
 from job.spec.spec import SourceSpec
 from job.stages.crash_markers import mark_chunk
@@ -34,6 +35,7 @@ from job.stages.decoded import Block, FixedBlock, VariableBlock
 from job.stages.images import DecodedImage, Reading, read_image
 from job.stages.pictures import Picture, PicturesLeft, pictures_of
 from job.stages.pixel_budget import Hold, NoRoomError, PixelBudget, Reserve, process_budget
+from job.stages.prepared import prepare_exactly, prepare_jpeg
 from job.stages.sandbox import Sandbox
 
 # The orientation is that of a picture whose crops say it, instead of the stage's own.
@@ -64,20 +66,32 @@ class DecodeStage:
         reading = Reading(self.limits) if self.reads_as_pillow else wanted
         with mark_chunk(self.manifest.paths.run_id, chunk) as died_here:
             if not died_here:
-                yield from self._tables(rows, pictures, partial(_read_here, reading))
+                # A crop is cut from the whole picture.
+                recipe = None if CROP[0] in rows.column_names else self.recipe
+                yield from self._tables(rows, pictures, partial(_read_here, reading, recipe), reading, chunk.start)
                 return
             with ExitStack() as stack:
                 # One is no process before it is used.
                 sandboxes = {way: stack.enter_context(Sandbox(reading.turned(way))) for way in (None, *ORIENTATIONS)}
-                yield from self._tables(rows, pictures, partial(_read_apart, sandboxes))
+                yield from self._tables(rows, pictures, partial(_read_apart, sandboxes), reading)
 
-    def _tables(self, rows: pa.Table, pictures: Iterator[Picture], decoder: Decoder) -> Iterator[pa.Table]:
+    def _tables(
+        self,
+        rows: pa.Table,
+        pictures: Iterator[Picture],
+        decoder: Decoder,
+        reading: Reading | None = None,
+        first_row: int = 0,
+    ) -> Iterator[pa.Table]:
         left = PicturesLeft(rows.num_rows, pictures)
         while left:
             capacity = min(self.block_images, len(left))
             block = FixedBlock(capacity, self.recipe.size) if self.recipe.size else VariableBlock(capacity)
+            block.exact = {} if reading and reading.scales else None
             try:
-                self._fill(_Filling(block, left, decoder, self.recipe, process_budget(self.memory_share)))
+                self._fill(
+                    _Filling(block, left, decoder, self.recipe, process_budget(self.memory_share), reading, first_row)
+                )
                 yield from block.tables(rows)
             finally:
                 block.release()
@@ -97,6 +111,8 @@ class _Filling:
     decoder: Decoder
     recipe: Recipe
     budget: PixelBudget
+    reading: Reading | None = None
+    first_row: int = 0  # the shard's, of the chunk's first
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -160,6 +176,8 @@ class _Filling:
 
         try:
             image = self.decoder(data, reserve, picture.orientation)
+            if self.reading and self.block.exact is not None and SCALED in image.notes and self._is_sampled(index):
+                self.block.exact[index] = prepare_exactly(data, self.reading, self.recipe, reserve)
             if not picture.rows:
                 self._put(index, picture, image, hold)
                 return
@@ -173,13 +191,23 @@ class _Filling:
             hold.release()
             raise
 
+    def _is_sampled(self, index: int) -> bool:
+        """Ten in a row of each thousand, so that few batches hold the model up with the exact ones."""
+        return (self.first_row + self.block.rows[index]) % 1000 < 10
+
     def _put(self, index: int, picture: Picture, image: DecodedImage, hold: Hold) -> None:
+        if image.original:
+            self.block.put(index, image.original, image.pixels, image.notes, hold)
+            return
         pixels = picture.cut(self.block.rows[index], image.pixels)
         self.block.put(index, pixels.shape[:2], self.recipe.apply(pixels), image.notes, hold)
 
 
-def _read_here(reading: Reading, data: bytes, reserve: Reserve, orientation: Orientation | None) -> DecodedImage:
-    return read_image(data, reading.turned(orientation), reserve)
+def _read_here(
+    reading: Reading, recipe: Recipe | None, data: bytes, reserve: Reserve, orientation: Orientation | None
+) -> DecodedImage:
+    prepared = prepare_jpeg(data, reading, recipe, reserve) if recipe else None
+    return prepared or read_image(data, reading.turned(orientation), reserve)
 
 
 def _read_apart(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from job.errors import ImageError, RunFailed
-from job.spec.columns import PLACE
+from job.spec.columns import EXACT_IMAGE, PLACE
 from job.stages.pixel_budget import Hold
 from job.stages.timing import Figures, attach
 
@@ -39,6 +39,8 @@ class Block(ABC):
         self.errors: list[str | None] = [None] * self.capacity
         self.sizes = np.zeros((self.capacity, 2), np.int32)
         self.notes: list[Sequence[str] | None] = [None] * self.capacity
+        # Of scaled images a sample's pixels of an exact decode, by place; None where none is scaled.
+        self.exact: dict[int, Pixels] | None = None
 
     @property
     def is_full(self) -> bool:
@@ -87,6 +89,9 @@ class Block(ABC):
             "height": pa.array(self.sizes[places, 0], pa.int32(), mask=failed),
             "image_notes": pa.array([self.notes[place] for place in places], pa.list_(pa.string())),
         }
+        if self.exact is not None:
+            exact = [self.exact[place].reshape(-1).data if place in self.exact else None for place in places]
+            images = {**images, EXACT_IMAGE: pa.array(exact, pa.large_binary())}
         seconds = (self.read_s, self.decode_s) if is_first else (0.0, 0.0)
         figures: Figures = {"read_s": round(seconds[0], 4), "decode_s": round(seconds[1], 4)}
         return attach(pa.table({**columns, **images}), figures)

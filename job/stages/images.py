@@ -26,7 +26,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from job.errors import ImageError
-from job.recipe import Orientation, Recipe
+from job.recipe import Orientation, Recipe, Size
 from job.sources.magic import ImageFormat
 from job.spec.columns import DEPTH_CLIPPED, ORIENTATION_APPLIED, ORIENTATION_KEPT
 from job.spec.limits import Limits
@@ -65,12 +65,13 @@ class Reading:
     orientation: Orientation = "Pillow"
     scales_depth: bool = False
     enough: int | None = None  # pixels of the longer side that suffice, so that a decoder that can may give fewer
+    scales: bool = False  # JPEGs decoded at the half, quarter or eighth that the recipe's resize leaves no less of
 
     @classmethod
     def of(cls, source: SourceSpec, recipe: Recipe, limits: Limits) -> "Reading":
         """What the spec says, and where that is `auto`, the model's recipe."""
         orientation = recipe.orientation if source.orientation == "auto" else source.orientation
-        return cls(limits, orientation, source.depth == "scale")
+        return cls(limits, orientation, source.depth == "scale", scales=source.decode == "scaled")
 
     def turned(self, orientation: Orientation | None) -> "Reading":
         """With another orientation, where there is one."""
@@ -78,10 +79,14 @@ class Reading:
 
 
 class DecodedImage(NamedTuple):
-    """RGB pixels, `[H, W, 3]`, contiguous, and what is to be known of them: words of `job.spec.columns`."""
+    """RGB pixels, `[H, W, 3]`, contiguous, and what is to be known of them: words of `job.spec.columns`.
+
+    Where `original` is set, (height, width), they are what the recipe makes of an image of that size.
+    """
 
     pixels: Pixels
     notes: Sequence[str] = ()
+    original: Size | None = None
 
 
 def decode(data: bytes, limits: Limits) -> Pixels:
@@ -98,19 +103,19 @@ def read_image(data: bytes, reading: Reading, reserve: Reserve = reserve_nothing
     kind = format_of(data)
     if kind == "JPEG":
         orientation = jpeg_orientation(data)
-        turns = _turns(reading.orientation, orientation, is_turned=False)
+        turns = needs_turn(reading.orientation, orientation, is_turned=False)
         pixels = _decode_plain_jpeg(data, reading, reserve, turns)
         if pixels is not None:
-            return _turned(DecodedImage(pixels), reading.orientation, orientation, is_turned=False)
+            return turn(DecodedImage(pixels), reading.orientation, orientation, is_turned=False)
     return _PillowFile(kind, data, reading, reserve).read()
 
 
-def _turns(wanted: Orientation, orientation: int, is_turned: bool) -> bool:
-    """Whether `_turned` has something to turn."""
+def needs_turn(wanted: Orientation, orientation: int, is_turned: bool) -> bool:
+    """Whether `turn` has something to turn."""
     return orientation != UPRIGHT and is_turned != (is_turned if wanted == "Pillow" else wanted == "apply")
 
 
-def _turned(image: DecodedImage, wanted: Orientation, orientation: int, is_turned: bool) -> DecodedImage:
+def turn(image: DecodedImage, wanted: Orientation, orientation: int, is_turned: bool) -> DecodedImage:
     """The image the way up that is wanted. `is_turned`: the decoder has turned it already."""
     if orientation == UPRIGHT:
         return image
@@ -119,7 +124,7 @@ def _turned(image: DecodedImage, wanted: Orientation, orientation: int, is_turne
     pixels = image.pixels
     if is_upright != is_turned:
         pixels = turn_upright(pixels, orientation) if is_upright else turn_back(pixels, orientation)
-    return DecodedImage(pixels, (*image.notes, note))
+    return image._replace(pixels=pixels, notes=(*image.notes, note))
 
 
 def _decode_plain_jpeg(data: bytes, reading: Reading, reserve: Reserve, turns: bool) -> Pixels | None:
@@ -175,7 +180,7 @@ class _PillowFile:
     def _read(self, plugin: type[ImageFile]) -> DecodedImage:
         # Turned after Pillow's own copy of it is gone.
         decoded, orientation, is_turned = self._decode(plugin)
-        return _turned(decoded, self.reading.orientation, orientation, is_turned)
+        return turn(decoded, self.reading.orientation, orientation, is_turned)
 
     def _decode(self, plugin: type[ImageFile]) -> tuple[DecodedImage, int, bool]:
         """The picture, the orientation that is stored, and whether the decoder has turned it."""

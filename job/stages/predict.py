@@ -21,6 +21,7 @@ from job.models.user_lines import described
 from job.recipe import Recipe, Size
 from job.spec.columns import CARRIED, PREDICTED
 from job.spec.spec import ModelSpec
+from job.stages.agreement import carried_columns
 from job.stages.decoded import all_pixels, failed_rows, fixed_pixels, runs_within
 
 _STRINGS, _FLOATS, _INDICES = pa.list_(pa.string()), pa.list_(pa.float32()), pa.list_(pa.int32())
@@ -87,8 +88,9 @@ class PredictStage:
         try:
             with torch.inference_mode():
                 for batch in decoded.to_batches():
-                    columns = [*(batch[name] for name in CARRIED), *predict(batch)]
-                    rows.append(pa.RecordBatch.from_arrays(columns, schema=schema))
+                    predicted = predict(batch)
+                    carried = carried_columns(batch, self._spec.task, predicted, predict)
+                    rows.append(pa.RecordBatch.from_arrays([*carried, *predicted], schema=schema))
         except torch.OutOfMemoryError as error:
             text = f"{self._spec.name} needs more than the memory of {self._device}"
             raise RunFailed(f"{text}; make compute.batch_size smaller than {self._batch_size} ({error})") from error

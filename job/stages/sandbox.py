@@ -102,7 +102,7 @@ def serve(requests: IO[bytes], answers: IO[bytes], reading: Reading) -> None:
     while header := requests.read(REQUEST.size):
         (size,) = REQUEST.unpack(header)
         try:
-            pixels, notes = read_image(_read(requests, size), reading, reserve)
+            pixels, notes, _ = read_image(_read(requests, size), reading, reserve)
         except ImageError as error:
             text = json.dumps([error.kind, str(error).removeprefix(f"{error.kind}: ")]).encode()
             answers.write(ANSWER.pack(FAILED, len(text), 0, 0) + text)

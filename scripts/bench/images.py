@@ -72,7 +72,7 @@ def _write_scene(first: int, images: ImageSet, folder: Path) -> None:
 
 def _crops(first: int, seed: int) -> Iterator[Pixels]:
     rng = np.random.default_rng([seed, first])
-    canvas = _draw_scene(rng)
+    canvas = draw_scene(rng)
     for _ in range(IMAGES_PER_SCENE):
         top, left = rng.integers(0, SCENE_HEIGHT - HEIGHT), rng.integers(0, SCENE_WIDTH - WIDTH)
         crop = canvas[top : top + HEIGHT, left : left + WIDTH]
@@ -83,32 +83,34 @@ def _crops(first: int, seed: int) -> Iterator[Pixels]:
         yield np.stack([curves[crop[..., channel], channel] for channel in range(3)], axis=-1)
 
 
-def _draw_scene(rng: np.random.Generator) -> Pixels:
+def draw_scene(rng: np.random.Generator, size: tuple[int, int] = (SCENE_WIDTH, SCENE_HEIGHT)) -> Pixels:
     """Things of flat colour, slightly out of focus, under uneven light, with the noise of a sensor."""
     from PIL import Image, ImageDraw, ImageFilter
 
+    scene_width, scene_height = size
     near, far = rng.uniform(60, 190, (2, 3))
-    canvas = Image.new("RGB", (SCENE_WIDTH, SCENE_HEIGHT), _colour(near))
+    canvas = Image.new("RGB", size, _colour(near))
     draw = ImageDraw.Draw(canvas)
     for _ in range(140):
-        left, top = rng.uniform(-100, SCENE_WIDTH), rng.uniform(-100, SCENE_HEIGHT)
+        left, top = rng.uniform(-100, scene_width), rng.uniform(-100, scene_height)
         width, height = rng.exponential(110, 2) + 8
         shape: Any = draw.ellipse if rng.random() < 0.5 else draw.rectangle
         shape((left, top, left + width, top + height), fill=_colour(rng.uniform(20, 235) + rng.normal(0, 35, 3)))
     things = np.asarray(canvas.filter(ImageFilter.GaussianBlur(1.2)), np.float32)
-    texture = 37 * _fractal(rng, rng.uniform(1.0, 1.25))
-    haze = 0.12 * _fractal(rng, 2.0)[..., None] * (far - near).astype(np.float32)
-    grain = rng.normal(0, 6, (SCENE_HEIGHT, SCENE_WIDTH)).astype(np.float32)
+    texture = 37 * _fractal(rng, size, rng.uniform(1.0, 1.25))
+    haze = 0.12 * _fractal(rng, size, 2.0)[..., None] * (far - near).astype(np.float32)
+    grain = rng.normal(0, 6, (scene_height, scene_width)).astype(np.float32)
     scene: Pixels = np.clip(things + haze + (texture + grain)[..., None], 0, 255).astype(np.uint8)
     return scene
 
 
-def _fractal(rng: np.random.Generator, decay: float) -> Plane:
+def _fractal(rng: np.random.Generator, size: tuple[int, int], decay: float) -> Plane:
     """Noise of mean 0, std 1; amplitude falls as frequency to the power of -`decay`, a photograph's being 1 to 1.3."""
-    rows, columns = np.fft.fftfreq(SCENE_HEIGHT)[:, None], np.fft.rfftfreq(SCENE_WIDTH)[None]
-    amplitude = np.maximum(np.hypot(rows, columns), 1 / SCENE_WIDTH) ** -decay
+    width, height = size
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    amplitude = np.maximum(np.hypot(rows, columns), 1 / width) ** -decay
     phase = np.exp(2j * np.pi * rng.random(amplitude.shape))
-    plane: Plane = np.fft.irfft2(amplitude * phase, (SCENE_HEIGHT, SCENE_WIDTH)).astype(np.float32)
+    plane: Plane = np.fft.irfft2(amplitude * phase, (height, width)).astype(np.float32)
     plane -= plane.mean()
     plane /= plane.std()
     return plane

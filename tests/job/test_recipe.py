@@ -152,6 +152,20 @@ def test_pixels_are_exactly_those_of_torch_where_those_are_asked_for(interpolati
     assert np.array_equal(found, resized.permute(1, 2, 0).numpy())
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@given(height=edges, width=edges, edge=edges, high=edges, wide=edges)
+def test_a_crop_is_cut_from_exactly_what_torch_resizes(interpolation, height, width, edge, high, wide):
+    """Only what it keeps is computed."""
+    image = photo(height, width)
+    recipe = Recipe(ShortestEdge(edge), interpolation, "torch", crop=(high, wide))
+    assume(1 < edge < min(height, width))
+    size = ShortestEdge(edge).of((height, width))
+    mode = tv.InterpolationMode(interpolation)
+    resized = tv2.resize(torch.from_numpy(image).permute(2, 0, 1).contiguous(), list(size), mode)
+    expected = Recipe(crop=(high, wide)).apply(resized.permute(1, 2, 0).numpy())
+    assert np.array_equal(recipe.apply(image), expected)
+
+
 def test_without_antialias_pixels_are_those_of_torch():
     image = photo(300, 400)
     resized = tv2.resize(torch.from_numpy(image).permute(2, 0, 1), [100, 90], antialias=False)

@@ -89,7 +89,7 @@ def test_the_table_keeps_the_contract_s_order_and_says_which_kind_has_a_field() 
     assert [path.partition(".")[2] for path in rows if path.startswith("source.")] == [
         *("kind", "uri", "crops", "where", "suffixes", "include", "exclude"),
         *("label_from", "label_file", "label_column", "name_column", "label_names"),
-        *("image_column", "uri_column", "keep", "orientation", "depth", "limit"),
+        *("image_column", "uri_column", "keep", "orientation", "depth", "decode", "limit"),
     ]
     assert [path for path, row in rows.items() if "*required*" in row] == [
         *("name", "source.uri", "model.kind", "model.name", "model.recipe.resize", "output.uri"),

@@ -19,6 +19,7 @@ from job.stages.formats.whole_image import to_rgb
 Pixels = npt.NDArray[np.uint8]
 
 UPRIGHT = 1
+SIDEWAYS = range(5, 9)  # whose height is the width of the picture
 _TAG = int(ExifTags.Base.Orientation)
 _SHORT = 3
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
@@ -33,6 +34,20 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _UNDONE_BY = {6: 8, 8: 6}  # the others by themselves
+
+# Which rows or columns come in the other order, after rows and columns of `SIDEWAYS` were exchanged.
+_ROWS_MIRRORED, _COLUMNS_MIRRORED = (3, 4, 6, 7), (2, 3, 7, 8)
+
+
+def stored_part(rows: slice, columns: slice, size: tuple[int, int], orientation: int) -> tuple[slice, slice]:
+    """Where these rows and columns of the upright picture are in the stored one of `size` (height, width)."""
+    if orientation in SIDEWAYS:
+        rows, columns = columns, rows
+    if orientation in _ROWS_MIRRORED:
+        rows = slice(size[0] - rows.stop, size[0] - rows.start)
+    if orientation in _COLUMNS_MIRRORED:
+        columns = slice(size[1] - columns.stop, size[1] - columns.start)
+    return rows, columns
 
 
 def turn_upright(pixels: Pixels, orientation: int) -> Pixels:

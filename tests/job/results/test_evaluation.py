@@ -279,3 +279,21 @@ def test_without_a_note_nothing_is_said() -> None:
     assert found is not None
     assert "image_notes" not in found
     assert found["warnings"] == []
+
+
+@pytest.mark.parametrize(("differ", "warned"), [(1, False), (2, True)])
+def test_how_many_labels_scaling_changed_is_said_and_warned_of(differ: int, warned: bool) -> None:
+    evaluation = Evaluation()
+    agree = [["scaled", "scaled-agrees"]] * (100 - differ)
+    evaluation.add(noted(*[["scaled"]] * 900, *agree, *[["scaled", "scaled-differs"]] * differ))
+    metrics = evaluation.metrics()
+    assert metrics is not None
+    assert metrics.image_notes == {"scaled": 1000, "scaled-agrees": 100 - differ, "scaled-differs": differ}
+    lines = metrics_lines(metrics)
+    assert "1,000 images decoded at a reduced scale" in lines
+    assert f"scaled decoding: {100 - differ}.0 % of 100 sampled images labelled as by exact decoding" in lines
+    assert bool(metrics.warnings) == warned
+    if warned:
+        assert (
+            "2 images of 100 that were decoded both scaled and exactly were labelled otherwise" in metrics.warnings[0]
+        )

@@ -33,6 +33,7 @@ EVERYTHING: dict[str, Any] = {
         "label_names": "labels.json",
         "orientation": "apply",
         "depth": "scale",
+        "decode": "scaled",
         "limit": 1000,
     },
     "model": {
@@ -114,6 +115,7 @@ def test_the_promised_defaults() -> None:
             "label_names": None,
             "orientation": "auto",
             "depth": "clip",
+            "decode": "exact",
             "limit": None,
         },
         "model": {
@@ -153,6 +155,7 @@ def test_the_promised_defaults_of_other_sources() -> None:
         "keep": (),
         "orientation": "auto",
         "depth": "clip",
+        "decode": "exact",
         "limit": None,
     }
     webdataset = JobSpec.model_validate(REQUIRED | {"source": {"kind": "webdataset", "uri": "t"}}).source
@@ -161,6 +164,7 @@ def test_the_promised_defaults_of_other_sources() -> None:
         "label_names": None,
         "orientation": "auto",
         "depth": "clip",
+        "decode": "exact",
         "limit": None,
     }
 
@@ -175,6 +179,7 @@ def test_the_promised_defaults_of_a_list() -> None:
         "suffixes": None,
         "orientation": "auto",
         "depth": "clip",
+        "decode": "exact",
         "limit": None,
     }
 

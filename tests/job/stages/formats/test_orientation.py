@@ -15,7 +15,7 @@ from job.recipe import Exactly, Recipe
 from job.spec.columns import ORIENTATION_APPLIED, ORIENTATION_KEPT
 from job.spec.limits import Limits
 from job.spec.spec import FilesSource
-from job.stages.formats.orientation import jpeg_orientation
+from job.stages.formats.orientation import jpeg_orientation, stored_part, turn_upright
 from job.stages.images import Reading, read_image
 
 LIMITS = Limits(1_000_000, 10_000_000)
@@ -226,3 +226,12 @@ def test_damaged_headers_are_read_as_pillow_reads_them(changes):
 def test_noise_after_the_first_bytes_is_upright():
     for length in range(0, 60, 7):
         assert jpeg_orientation(b"\xff\xd8" + random.Random(length).randbytes(length)) == 1
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+@pytest.mark.parametrize(("rows", "columns"), [((2, 7), (1, 4)), ((0, 1), (8, 9)), ((0, 24), (0, 40))])
+def test_a_part_of_the_upright_picture_is_found_in_the_stored_one(value, rows, columns):
+    upright = turn_upright(PIXELS, value)
+    rows, columns = slice(rows[0], min(rows[1], len(upright))), slice(columns[0], min(columns[1], upright.shape[1]))
+    found = np.ascontiguousarray(PIXELS[stored_part(rows, columns, PIXELS.shape[:2], value)])
+    assert np.array_equal(turn_upright(found, value), upright[rows, columns])
