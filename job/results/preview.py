@@ -59,7 +59,7 @@ class Preview(BaseModel):
 
 
 def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Preview:
-    """Lists the source, a large one in part; `with_model` reads how the model's images are prepared, which takes seconds.
+    """Lists the source, a large one in part; `with_model` reads how the model's images are prepared: some seconds.
 
     Raises SourceError, ModelError, and PlanChanged where the run id belongs to another plan.
     """

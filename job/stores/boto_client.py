@@ -23,6 +23,7 @@ from botocore.exceptions import (
 
 from job.errors import ObjectChanged, StoreError
 from job.stores.folder import Entry, PassOver, quoted, same_etag
+from job.stores.range_listing import list_in_ranges
 from job.stores.refusals import redirected, refusal
 from job.stores.retry import RetryPolicy, TransientError, retry
 from job.stores.s3_listing import take_objects
@@ -121,9 +122,11 @@ class BotoObjects:
             raise self._translate(error, key) from error
 
     def list(self, prefix: str, pass_over: PassOver | None = None) -> Iterator[pa.Table]:
-        for answer in self._pages(prefix, {}):
-            if answer["Rows"].num_rows:
-                yield answer["Rows"]
+        def pages(after: str) -> Iterator[pa.Table]:
+            found = (answer["Rows"] for answer in self._pages(prefix, {"StartAfter": after} if after else {}))
+            return (table for table in found if table.num_rows)
+
+        return list_in_ranges(pages)
 
     def folders(self, prefix: str) -> Sequence[str]:
         pages = self._pages(prefix, {"Delimiter": "/"})
