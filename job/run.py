@@ -7,7 +7,7 @@ import dataclasses
 import datetime
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
@@ -22,12 +22,14 @@ from job.models.class_names import names_by_id
 from job.models.identity import identify
 from job.models.load import read_recipe
 from job.models.resolve import ResolvedModel, resolve
-from job.plan.chunks import cut
-from job.plan.freeze import freeze
+from job.plan.chunks import ChunkList, cut
+from job.plan.freeze import Freezer
+from job.plan.growing import GrowingChunks, GrowingPlan
 from job.plan.manifest import Manifest
+from job.plan.parts import load_frozen
 from job.plan.paths import RunPaths
 from job.plan.plan import check_finished_files, check_model, check_source, check_unchanged, versions
-from job.plan.records import FrozenModel, Metrics, Origin, Plan, Success, load_success
+from job.plan.records import FrozenModel, LeftOut, Metrics, Origin, Plan, Success, load_success
 from job.recipe import Recipe
 from job.report.publish import Attempt, publish_report
 from job.report.report import Report
@@ -124,16 +126,19 @@ def run(
         # Both fail before anything is written; Ray starts meanwhile.
         recipe, chosen = choose_model(spec, plan, engine, accept_changed_model)
         slots = engine.slots
-        plan = plan or make_plan(spec, paths, folder, lambda: chosen().frozen)
+        growing = begin_plan(spec, paths, folder, lambda: chosen().frozen)
+        plan = growing.so_far
         origin = origin_of_attempt(plan, chosen(), accept_changed_model)
-        manifest = Manifest(paths, plan.parts)
+        manifest = growing.manifest(paths)
         report = Report(spec.model.task, spec.report.samples, plan.run_id)
         summary = RunSummary(spec, plan, folder, report.add, origin)
         block_images = engine.block_images(spec.compute.batch_size)
         threads, as_pillow = slots.threads_per_task, plan.reads_as_pillow
         share = 1 / slots.tasks_per_machine
         decode = DecodeStage(manifest, spec.source, limits, recipe, threads, block_images, as_pillow, share)
-        attempt = infer(spec, decode, chosen(), summary, engine, console)
+        with growing:
+            attempt = infer(spec, growing, decode, chosen(), summary, engine, console)
+            summary.plan = growing.whole()
     return finish(spec, manifest, summary, report, attempt, time.monotonic() - started)
 
 
@@ -170,21 +175,40 @@ def origin_of_attempt(plan: Plan, model: ResolvedModel, accept_changed: bool) ->
     return Origin(model=frozen.digest, accepted=accepted, versions=versions(), image=IMAGE.value())
 
 
-def make_plan(spec: JobSpec, paths: RunPaths, folder: Folder, model: Callable[[], FrozenModel]) -> Plan:
-    """Lists the source and freezes it. Raises OutputError where that cannot be written: nothing was started then."""
+def begin_plan(spec: JobSpec, paths: RunPaths, folder: Folder, model: Callable[[], FrozenModel]) -> GrowingPlan:
+    """The plan that is there, or one that begins: of a large source the first part is frozen, and more will follow.
+
+    Raises OutputError where nothing can be written: nothing was started then.
+    """
+    plan, chain = load_frozen(folder, paths)
+    if plan and plan.is_listed:
+        return GrowingPlan(plan)
     source, identity = open_source(spec.source, Limits.of(spec.errors)), source_identity(spec.source)
+
+    def left_out() -> Sequence[LeftOut]:
+        if found := source.left_out:
+            log.warning("left out of the source: %s", left_out_sentence(found))
+        return found
+
     listing = source.list(names_by_id(spec.model))
+    freezer = Freezer(spec, paths, folder, listing, model, left_out, identity, source.ascends, chain)
     try:
-        plan = freeze(spec, paths, folder, listing, model, lambda: source.left_out, identity)
-        if plan.left_out:
-            log.warning("left out of the source: %s", left_out_sentence(plan.left_out))
-        return plan
+        # Whether a table of labels meets any image at all is known at the end.
+        while not freezer.is_done and (freezer.chain is None or source.tells_at_its_end):
+            freezer.freeze_part()
+        return GrowingPlan(freezer.close()) if freezer.is_done else GrowingPlan(freezer.so_far(), freezer)
     except StoreError as error:
         raise OutputError(f"output.uri: {error}") from error
 
 
 def infer(
-    spec: JobSpec, decode: DecodeStage, model: ResolvedModel, summary: RunSummary, engine: Engine, console: Console
+    spec: JobSpec,
+    growing: GrowingPlan,
+    decode: DecodeStage,
+    model: ResolvedModel,
+    summary: RunSummary,
+    engine: Engine,
+    console: Console,
 ) -> Attempt:
     """Commits every shard that is not committed yet."""
     attempt = Attempt(engine.name, spec.compute.concurrency, datetime.datetime.now(datetime.UTC))
@@ -192,13 +216,19 @@ def infer(
     committed = committed_shards(folder, manifest.paths, plan)
     open_shards = [shard for shard in range(plan.shards) if shard not in committed]
     if committed:
-        log.info("resuming run %s: %d of %d shards are committed", plan.run_id, len(committed), plan.shards)
+        so_far = "" if plan.is_listed else " that were listed"
+        log.info("resuming run %s: %d of %d shards%s are committed", plan.run_id, len(committed), plan.shards, so_far)
         summary.add_committed(committed)
-    if not open_shards:
+    if not open_shards and plan.is_listed:
         return attempt
-    chunks = cut(plan, open_shards, spec.compute.batch_size, engine.slots.decode_tasks)
-    sink = Sink(folder, manifest, plan, summary.add, summary.origin)
-    progress = ProgressReporter(folder, plan.images, summary.rows, console, engine.slots)
+    chunks: ChunkList
+    if plan.is_listed:
+        chunks = cut(plan, open_shards, spec.compute.batch_size, engine.slots.decode_tasks)
+    else:
+        log.info("%s images are listed; the run begins, and lists the others meanwhile", f"{plan.images:,}")
+        chunks = GrowingChunks(growing, frozenset(committed), spec.compute.batch_size)
+    sink = Sink(folder, manifest, plan, summary.add, summary.origin, growing.shard_rows)
+    progress = ProgressReporter(folder, plan.images, summary.rows, console, engine.slots, lambda: growing.so_far)
     with progress, closing(engine.run(Work(chunks, decode, model, spec.compute))) as tables:
         for table in tables:
             rows, figures = timing.detach(table)

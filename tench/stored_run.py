@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from job.errors import RunFailed, UsageError
-from job.plan.records import CommittedFile, Plan, Progress, Success, load_plan, load_progress, load_success
+from job.plan.parts import load_frozen
+from job.plan.paths import RunPaths
+from job.plan.records import CommittedFile, Plan, Progress, Success, load_progress, load_success
 from job.results.run_listing import does_not_hold, list_run, no_such_run
 from job.results.verify import Verified, verify
 from job.stores.range_file import RangeFile
@@ -33,18 +34,23 @@ class StoredRun:
 
     def __init__(self, uri: str) -> None:
         self._folder = open_folder(uri)
+        self._plan: Plan | None = None
         self.uri = self._folder.uri
 
     def __repr__(self) -> str:
         return f"StoredRun({self.uri!r})"
 
-    @cached_property
+    @property
     def plan(self) -> Plan:
-        """What the run is. Raises NoSuchRun where the folder is no run's."""
-        plan = load_plan(self._folder)
-        if plan is None:
+        """What the run is; while its source is being listed, `is_listed` is false and it grows.
+
+        Raises NoSuchRun where the folder is no run's.
+        """
+        if self._plan is None or not self._plan.is_listed:
+            self._plan, _ = load_frozen(self._folder, RunPaths.of(self.uri))
+        if self._plan is None:
             raise no_such_run(self._folder)
-        return plan
+        return self._plan
 
     @property
     def success(self) -> Success | None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from job.errors import UsageError
 from job.models.resolve import ResolvedModel
-from job.plan.chunks import Chunks
+from job.plan.chunks import ChunkList
 from job.spec.spec import ComputeSpec, ModelSpec
 from job.stages.decode import DecodeStage
 from job.stages.slots import Slots
@@ -21,7 +21,7 @@ ENGINES = ("local", "ray")
 class Work:
     """All that an engine is given."""
 
-    chunks: Chunks
+    chunks: ChunkList
     decode: DecodeStage
     model: ResolvedModel
     compute: ComputeSpec

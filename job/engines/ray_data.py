@@ -160,7 +160,7 @@ def rows_dataset(work: Work) -> "Dataset":
     from ray.data import ActorPoolStrategy
 
     gpus = gpus_wanted(work.compute)
-    chunks, decode = work.chunks, work.decode
+    chunks, decode = work.chunks.whole(), work.decode
 
     def decode_chunks(numbers: dict[str, Any]) -> Iterator[pa.Table]:
         with wrapped():

@@ -4,8 +4,9 @@ Chunks are numbered, never listed: a hundred million images are ten thousand ope
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from job.plan.records import Plan
 
@@ -20,6 +21,16 @@ class Chunk:
     shard: int
     start: int
     stop: int
+
+
+class ChunkList(Protocol):
+    """The chunks of a run, in order; perhaps more of them come while they are gone through."""
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Waits for those that are still to come. Raises what ended the listing. One thread at a time."""
+
+    def whole(self) -> "Chunks":
+        """All of them, which waits until the last one is known. Raises likewise."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,12 @@ class Chunks:
         last_rows = min(self.rows_per_file, self.images - self.open_shards[-1] * self.rows_per_file)
         return (len(self.open_shards) - 1) * self.per_shard + math.ceil(last_rows / self.chunk_images)
 
+    def __iter__(self) -> Iterator[Chunk]:
+        return map(self.__getitem__, range(len(self)))
+
+    def whole(self) -> "Chunks":
+        return self
+
     def __getitem__(self, index: int) -> Chunk:
         if not 0 <= index < len(self):
             raise IndexError(index)
@@ -54,8 +71,13 @@ def cut(plan: Plan, open_shards: Sequence[int], batch_size: int, slots: int) -> 
     """Chunks of about 1,000 images, fewer when one of the `slots` would idle, whole batches where a shard allows it."""
     rows = sum(plan.shard_rows(shard) for shard in open_shards)
     images = max(1, min(CHUNK_IMAGES, math.ceil(rows / max(1, slots * CHUNKS_PER_SLOT))))
+    return Chunks(tuple(open_shards), plan.rows_per_file, plan.images, chunk_images(images, plan, batch_size))
+
+
+def chunk_images(images: int, plan: Plan, batch_size: int) -> int:
+    """About so many images, in whole batches where a shard allows it."""
     if images > batch_size:
         images -= images % batch_size
     elif images > batch_size // 2:
         images = batch_size
-    return Chunks(tuple(open_shards), plan.rows_per_file, plan.images, min(images, plan.rows_per_file))
+    return min(images, plan.rows_per_file)

@@ -30,7 +30,8 @@ def find_run(spec: JobSpec, run_id: str | None = None) -> RunPaths:
     earlier = earlier_fingerprint(spec)
     if earlier == fingerprint(spec):
         return paths
-    if run_id is None and open_folder(paths.uri).head(RunPaths.plan):
+    folder = open_folder(paths.uri)
+    if run_id is None and (folder.head(RunPaths.plan) or folder.head(paths.manifest(0))):
         return paths
     old = paths if run_id else RunPaths(spec.output.uri, f"{spec.name}-{earlier[:8]}")
     plan = load_plan(open_folder(old.uri))

@@ -1,24 +1,29 @@
-"""Freezing a plan: the source's listing cut into shards and written once, the manifest first and `plan.json` last.
+"""Freezing a plan: the source's listing cut into shards and written once, part by part, and `plan.json` last.
 
-Only `plan.json` makes the parts of a manifest a plan. Each part's digest stands in it, so parts left by a planner that
-died, or by one that lost a race, can never be taken for this plan's.
+Parts are frozen in order, create-only, each naming the one before it: they are one chain, whoever wrote which of them.
+A planner that finds a part frozen takes it for its own, and its listing goes on behind it; so a run can begin with the
+first part, and one whose planner died goes on. `plan.json` closes the chain, and says nothing that the chain does not.
 """
 
 import datetime
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from io import BytesIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from job.errors import StoreError
+from job.errors import OutputError, StoreError
 from job.plan.fingerprint import fingerprint, with_absolute_paths
+from job.plan.listing import IDENTITY, ListedRows
+from job.plan.manifest import Manifest
+from job.plan.parts import Chain, as_part, encode_part, head_of
 from job.plan.paths import RunPaths
-from job.plan.plan import check_unchanged, versions
-from job.plan.records import LAYOUT, FrozenModel, LeftOut, Part, Plan, load_plan
+from job.plan.plan import check_source, check_unchanged, versions
+from job.plan.records import LAYOUT, FrozenModel, LeftOut, PartHead, Plan, load_plan
 from job.settings import IMAGE
 from job.spec.columns import CROP, PLACE
 from job.spec.spec import JobSpec
@@ -26,8 +31,160 @@ from job.stores.storage import Folder
 
 log = logging.getLogger(__name__)
 
+# A run begins when the first part is frozen; each may be twice as large as the one before, so that they stay few.
+FIRST_PART_ROWS = 20_000
 PART_ROWS = 1_000_000
 PART_BYTES = 64 << 20
+
+
+class Freezer:
+    """Freezes one run's plan, a part a call. Where another planner is at it too, the two freeze one chain.
+
+    `model` is asked before the first part is written, `left_out` behind the end of the listing; a model may have to
+    wait for a replica's node. `chain` is what is frozen already.
+    """
+
+    def __init__(
+        self,
+        spec: JobSpec,
+        paths: RunPaths,
+        folder: Folder,
+        listing: Iterator[pa.Table],
+        model: Callable[[], FrozenModel | None] = lambda: None,
+        left_out: Callable[[], Sequence[LeftOut]] = tuple,
+        source_identity: str | None = None,
+        ascends: bool = False,
+        chain: Chain | None = None,
+    ) -> None:
+        self._spec, self._paths, self._folder = spec, paths, folder
+        self._rows = ListedRows(listing, ascends and (chain is None or chain.head.ascends), spec.source.limit)
+        self._model, self._left_out, self._identity = model, left_out, source_identity
+        self.chain = chain
+        self._to_pass_over = chain
+        self._is_empty = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the last part is frozen."""
+        return self._is_empty or (self.chain is not None and self.chain.head.is_last)
+
+    def freeze_part(self) -> None:
+        """Lists and freezes one more part. Raises SourceError, StoreError; PlanChanged where the run is another's."""
+        if self._to_pass_over:
+            self._pass_over(self._to_pass_over)
+            self._to_pass_over = None
+        number = len(self.chain.parts) if self.chain else 0
+        shards = self._take(min(PART_ROWS, FIRST_PART_ROWS << min(number, 30)))
+        if not shards and self.chain is None:
+            self._is_empty = True
+            return
+        key, head = self._paths.manifest(number), self._head(number, shards)
+        data = encode_part(head, shards)
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            self._append(head, key, self._folder.create(key, data), digest)
+        except FileExistsError:
+            theirs = self._folder.read(key)
+            if hashlib.sha256(theirs).hexdigest() == digest:
+                self._append(head, key, self._etag(key), digest)
+            elif found := head_of(theirs):
+                self._take_over(found, key, theirs, shards)
+            elif self._folder.head(RunPaths.plan):
+                self._is_empty = True  # an older version's planner was first; its plan is the one
+            else:  # its planner died
+                self._append(head, key, self._folder.put(key, data), digest)
+
+    def so_far(self) -> Plan:
+        """What is frozen, as a plan that is still open."""
+        return self.chain.so_far() if self.chain else self._open()
+
+    def close(self) -> Plan:
+        """Writes `plan.json`, once the last part is frozen. Where another planner was first, its plan is the one."""
+        plan = self.chain.closed() if self.chain else self._open().model_copy(update={"is_listed": True})
+        return _commit(plan, self._folder, self._spec)
+
+    def _take(self, most_rows: int) -> list[pa.Table]:
+        """Shards for a part that is bounded in rows and in memory, so that kept columns of any size can pass."""
+        rows_per_file = self._spec.output.rows_per_file
+        shards: list[pa.Table] = []
+        rows = size = 0
+        while not shards or (rows + rows_per_file <= most_rows and size + shards[-1].nbytes <= PART_BYTES):
+            shard = self._rows.take(rows_per_file)
+            if shard is None:
+                break
+            shards.append(shard)
+            rows, size = rows + shard.num_rows, size + shard.nbytes
+        return shards
+
+    def _head(self, number: int, shards: Sequence[pa.Table]) -> PartHead:
+        before = self.chain.head if self.chain else None
+        rows = sum(shard.num_rows for shard in shards)
+        is_last = self._rows.is_at_end
+        return PartHead(
+            number=number,
+            previous=self.chain.parts[-1].sha256 if self.chain else None,
+            first_shard=before.first_shard + before.shards if before else 0,
+            shards=len(shards),
+            rows=rows,
+            images=rows + (before.images if before else 0),
+            bytes=reduce(add_sizes, shards, before.bytes if before else 0),
+            last_uri=shards[-1]["uri"][-1].as_py() if shards else str(before and before.last_uri),
+            ascends=self._rows.ascends,
+            is_last=is_last,
+            left_out=tuple(self._left_out()) if is_last else (),
+            opening=None if before else self._open(),
+        )
+
+    def _open(self) -> Plan:
+        return Plan(
+            run_id=self._paths.run_id,
+            fingerprint=fingerprint(self._spec),
+            spec=with_absolute_paths(self._spec).model_dump(mode="json"),
+            images=0,
+            bytes=0,
+            shards=0,
+            rows_per_file=self._spec.output.rows_per_file,
+            parts=(),
+            versions=versions(),
+            model=self._model(),
+            image=IMAGE.value(),
+            source_identity=self._identity,
+            layout=LAYOUT,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            is_listed=False,
+        )
+
+    def _append(self, head: PartHead, key: str, etag: str, digest: str) -> None:
+        part = as_part(head, key, etag, digest)
+        if self.chain:
+            self.chain = Chain((*self.chain.parts, part), self.chain.opening, head)
+        elif head.opening:
+            self.chain = Chain((part,), head.opening, head)
+
+    def _take_over(self, head: PartHead, key: str, data: bytes, shards: Sequence[pa.Table]) -> None:
+        """Another planner's part is the next one. What was listed for ours comes again, behind it."""
+        if head.opening:
+            check_unchanged(head.opening, self._spec)
+            check_source(head.opening, self._identity)
+        if head.previous != (self.chain.parts[-1].sha256 if self.chain else None):
+            raise OutputError(
+                f"output.uri: {self._folder.uri}/{key} does not go on from the part before it; two drivers of one run "
+                "wrote where the store overwrites; start the run anew under another --run-id"
+            )
+        if not head.is_last:
+            file = pq.ParquetFile(BytesIO(data))
+            self._rows.put_back(shards)
+            self._rows.pass_over(map(file.read_row_group, range(file.num_row_groups)), head.rows, head.last_uri)
+        self._append(head, key, self._etag(key), hashlib.sha256(data).hexdigest())
+
+    def _pass_over(self, chain: Chain) -> None:
+        manifest, head = Manifest(self._paths, chain.parts), chain.head
+        frozen = (manifest.rows(shard, (*PLACE, *IDENTITY)) for shard in range(head.first_shard + head.shards))
+        self._rows.pass_over(frozen, head.images, head.last_uri)
+
+    def _etag(self, key: str) -> str:
+        entry = self._folder.head(key)
+        return entry.etag if entry else ""
 
 
 def freeze(
@@ -39,39 +196,11 @@ def freeze(
     left_out: Callable[[], Sequence[LeftOut]] = tuple,
     source_identity: str | None = None,
 ) -> Plan:
-    """Writes the manifest and then `plan.json`, create-only. Where another planner was first, its plan is the one.
-
-    `model` and `left_out` are asked once the source is listed; a model may have to wait for a replica's node.
-    """
-    images = 0
-    sizes: int | None = 0
-    parts: list[Part] = []
-    for first_shard, shards in _parts(_shards(listing, spec.output.rows_per_file)):
-        try:
-            parts.append(_write_part(folder, paths.manifest(len(parts)), first_shard, shards))
-        except FileExistsError:
-            return _winner(folder, spec)
-        for table in shards:
-            images += table.num_rows
-            sizes = add_sizes(sizes, table)
-    plan = Plan(
-        run_id=paths.run_id,
-        fingerprint=fingerprint(spec),
-        spec=with_absolute_paths(spec).model_dump(mode="json"),
-        images=images,
-        bytes=sizes,
-        shards=sum(part.shards for part in parts),
-        rows_per_file=spec.output.rows_per_file,
-        parts=tuple(parts),
-        versions=versions(),
-        model=model(),
-        image=IMAGE.value(),
-        left_out=tuple(left_out()),
-        source_identity=source_identity,
-        layout=LAYOUT,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    )
-    return _commit(plan, folder, spec)
+    """All of it at once, for the arguments of a `Freezer`."""
+    freezer = Freezer(spec, paths, folder, listing, model, left_out, source_identity)
+    while not freezer.is_done:
+        freezer.freeze_part()
+    return freezer.close()
 
 
 def add_sizes(total: int | None, listing: pa.Table) -> int | None:
@@ -82,80 +211,6 @@ def add_sizes(total: int | None, listing: pa.Table) -> int | None:
     if total is None or listing["size"].null_count or CROP[0] in listing.column_names:
         return None
     return total + int(pc.sum(listing["size"]).as_py() or 0)
-
-
-def _shards(listing: Iterator[pa.Table], rows_per_file: int) -> Iterator[pa.Table]:
-    """Cuts tables of any length into shards, numbered."""
-    waiting: list[pa.Table] = []
-    rows = shard = 0
-    for table in listing:
-        waiting.append(table)
-        rows += table.num_rows
-        if rows < rows_per_file:
-            continue
-        joined = pa.concat_tables(waiting)
-        whole = rows - rows % rows_per_file
-        for start in range(0, whole, rows_per_file):
-            yield _number(joined.slice(start, rows_per_file), shard)
-            shard += 1
-        waiting, rows = [joined.slice(whole)], rows - whole
-    if rows:
-        yield _number(pa.concat_tables(waiting), shard)
-
-
-def _number(table: pa.Table, shard: int) -> pa.Table:
-    rows = table.num_rows
-    place = [pa.repeat(pa.scalar(shard, pa.int32()), rows), pa.array(range(rows), pa.int32())]
-    return pa.table([*place, *table.columns], [*PLACE, *table.column_names])
-
-
-def _parts(shards: Iterator[pa.Table]) -> Iterator[tuple[int, list[pa.Table]]]:
-    """Groups shards into parts that are bounded in rows and in memory, so that kept columns of any size can pass."""
-    first = count = rows = size = 0
-    part: list[pa.Table] = []
-    for table in shards:
-        if part and (rows + table.num_rows > PART_ROWS or size + table.nbytes > PART_BYTES):
-            yield first, part
-            first, part, rows, size = count, [], 0, 0
-        part.append(table)
-        count, rows, size = count + 1, rows + table.num_rows, size + table.nbytes
-    if part:
-        yield first, part
-
-
-def _write_part(folder: Folder, key: str, first_shard: int, shards: list[pa.Table]) -> Part:
-    buffer = BytesIO()
-    with pq.ParquetWriter(buffer, shards[0].schema, compression="zstd") as writer:
-        for table in shards:
-            writer.write_table(table, row_group_size=table.num_rows)
-    data = buffer.getvalue()
-    digest = hashlib.sha256(data).hexdigest()
-    return Part(
-        first_shard=first_shard,
-        shards=len(shards),
-        rows=sum(table.num_rows for table in shards),
-        etag=_create_or_replace(folder, key, data, digest),
-        sha256=digest,
-        file=key,
-    )
-
-
-def _create_or_replace(folder: Folder, key: str, data: bytes, digest: str) -> str:
-    """Returns the etag. Raises FileExistsError where another planner has finished with another listing.
-
-    What lies there was left by a planner that never wrote plan.json, or is another's at work. Two at work on one
-    listing write the same bytes, and neither touches the other's. Where their listings differ, one of the two plan.json
-    is refused, and a part that then is not the plan's is found by its digest.
-    """
-    try:
-        return folder.create(key, data)
-    except FileExistsError:
-        entry = folder.head(key)
-        if entry and hashlib.sha256(folder.read(key)).hexdigest() == digest:
-            return entry.etag
-        if folder.head(RunPaths.plan):
-            raise
-        return folder.put(key, data)
 
 
 def _commit(plan: Plan, folder: Folder, spec: JobSpec) -> Plan:

@@ -105,7 +105,11 @@ LAYOUT = 2  # of the folders of runs that are planned now
 
 
 class Plan(Record):
-    """`plan.json`: what a run is, frozen, so that every later attempt means the same images."""
+    """`plan.json`: what a run is, frozen, so that every later attempt means the same images.
+
+    Where `is_listed` is false, which `plan.json` never says, the source is being listed: images, bytes, shards and
+    parts are those that are frozen so far, and nothing of that will change.
+    """
 
     run_id: str
     fingerprint: str
@@ -122,6 +126,7 @@ class Plan(Record):
     left_out: tuple[LeftOut, ...] = ()  # what the source holds beside the images, the most first
     source_identity: str | None = None  # which run it takes its images from, where it does
     layout: int = 1  # 2: detections have `label_indices`, and boxes of exactly four numbers
+    is_listed: bool = True
 
     @property
     def reads_as_pillow(self) -> bool:
@@ -135,12 +140,34 @@ class Plan(Record):
         return min(self.rows_per_file, self.images - shard * self.rows_per_file)
 
 
+class PartHead(Record):
+    """What a part of the manifest says of itself, in its Parquet metadata: it is one link of a chain.
+
+    A run of many parts begins before `plan.json` closes the chain, so each part is written once and never replaced, and
+    names the one before it. Those of older versions have no head: they were nothing before there was a `plan.json`.
+    """
+
+    number: int
+    previous: str | None  # sha256 of the part before; None of the first
+    first_shard: int
+    shards: int
+    rows: int
+    images: int  # up to the end of this part
+    bytes: int | None
+    last_uri: str  # of its last row
+    ascends: bool  # whether all URIs so far came in bytewise order
+    is_last: bool
+    left_out: tuple[LeftOut, ...] = ()  # of the last part
+    opening: Plan | None = None  # of the first part: the plan without what only the end of the listing tells
+
+
 class Progress(Record):
     """`progress.json`: how far the driver was when it wrote it last, perhaps in an earlier attempt."""
 
     rows_done: int = 0
     failed: int = 0
     total: int = 0
+    is_listed: bool = True  # false: the source is being listed, and `total` is what is listed so far
     images_per_second: float | None = None  # of the attempt that wrote it; 0 before its first row
     eta_s: float | None = None
     bottleneck: str | None = None

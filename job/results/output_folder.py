@@ -7,22 +7,24 @@ import os
 
 from job.errors import OutputError, StoreError
 from job.plan.earlier_runs import find_run
+from job.plan.parts import load_frozen
 from job.plan.paths import RunPaths
-from job.plan.records import Plan, load_plan
+from job.plan.records import Plan
 from job.spec.spec import JobSpec
 from job.stores.local_folder import LocalFolder
 from job.stores.storage import Folder, open_folder
 
 
 def open_output(spec: JobSpec, run_id: str | None) -> tuple[RunPaths, Folder, Plan | None]:
-    """Where the spec's run is or goes, and the plan where one is there.
+    """Where the spec's run is or goes, and the plan where one is there, perhaps one that is still open.
 
     Raises OutputError where it cannot be read, RunFailed where it is not Tench's; UsageError for a wrong run id.
     """
     try:
         paths = find_run(spec, run_id)
         folder = open_folder(paths.uri)
-        return paths, folder, load_plan(folder)
+        plan, _ = load_frozen(folder, paths)
+        return paths, folder, plan
     except StoreError as error:
         raise OutputError(f"output.uri: {error}") from error
 

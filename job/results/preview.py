@@ -1,6 +1,8 @@
 """The preview: what a run would do, from the listing alone. `tench plan` shows it; nothing is written or started."""
 
 import logging
+import math
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -22,6 +24,7 @@ from job.spec.spec import JobSpec, ModelSpec
 log = logging.getLogger(__name__)
 
 SAMPLE_URIS = 5
+LISTING_S = 8.0  # of a source that takes longer, what was listed by then is shown
 MAX_CLASSES = 10_000
 
 
@@ -49,12 +52,14 @@ class Preview(BaseModel):
     recipe: str | None  # null where the model was not looked at
     left_out: list[LeftOut] = []
     """What the source holds beside the images, the most first."""
+    is_sample: bool = False
+    """Whether the source is larger: images, bytes, shards, classes and what is left out are those of its first part."""
     problems: list[str] = []
     """What a run on this machine would refuse, a sentence each."""
 
 
 def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Preview:
-    """Lists the source, and `with_model` reads how the model's images are prepared, which takes seconds.
+    """Lists the source, a large one in part; `with_model` reads how the model's images are prepared: some seconds.
 
     Raises SourceError, ModelError, and PlanChanged where the run id belongs to another plan.
     """
@@ -66,7 +71,7 @@ def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Prev
     recipe = _recipe(spec.model) if with_model else None
     names = names_by_id(spec.model) if with_model else _names(spec.model)
     source = open_source(spec.source, Limits.of(spec.errors))
-    listing = Listing(source.list(names))
+    listing = Listing(source.list(names), LISTING_S)
     return Preview(
         run_id=paths.run_id,
         run_uri=folder.uri,
@@ -86,6 +91,7 @@ def preview(spec: JobSpec, run_id: str | None, with_model: bool = False) -> Prev
         skipped_images=sum(file.rows for file in committed.values()),
         recipe=recipe,
         left_out=list(source.left_out),
+        is_sample=listing.is_sample,
     )
 
 
@@ -115,17 +121,22 @@ def _state(plan: Plan | None, complete: bool) -> str:
 
 
 class Listing:
-    """Totals of a listing, in memory bounded by the number of classes."""
+    """Totals of a listing, or of what comes of it in so many seconds, in memory bounded by the number of classes."""
 
-    def __init__(self, tables: Iterator[pa.Table]) -> None:
+    def __init__(self, tables: Iterator[pa.Table], seconds: float = math.inf) -> None:
+        self.is_sample = False
         self.images = 0
         self.bytes: int | None = 0
         self.classes: Counter[str] = Counter()
         self.without_label = 0
         self._sample: list[str] = []
         self._stride = 1
+        ends = time.monotonic() + seconds
         for table in tables:
             self._add(table)
+            if time.monotonic() > ends:
+                self.is_sample = next((True for more in tables if more.num_rows), False)
+                break
 
     @property
     def sample_uris(self) -> list[str]:

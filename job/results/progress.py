@@ -7,6 +7,7 @@ import datetime
 import logging
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from types import TracebackType
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from rich.progress import Progress as Bar
 
 from job.errors import StoreError
 from job.plan.paths import RunPaths
-from job.plan.records import Progress
+from job.plan.records import Plan, Progress
 from job.stages.slots import Slots
 from job.stages.timing import Figures
 from job.stores.storage import Folder
@@ -31,12 +32,22 @@ WINDOW_S = 60.0
 class ProgressReporter:
     """A context: while it is open, a thread shows and writes how far the run is. `add` counts rows as they come."""
 
-    def __init__(self, folder: Folder, total: int, done: int, console: Console, slots: Slots) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        total: int,
+        done: int,
+        console: Console,
+        slots: Slots,
+        so_far: Callable[[], Plan] | None = None,
+    ) -> None:
+        """`done` are those of earlier attempts; `so_far` gives the plan where its images still grow in number."""
         self.done = done
         self.failed: Counter[str] = Counter()
         self.busy_s: Counter[str] = Counter()
         self.device = self.precision = ""
-        self._folder, self._total, self._slots = folder, total, slots
+        self._folder, self._all, self._slots = folder, total, slots
+        self._so_far = so_far
         self._at_start = done
         self._started: float | None = None
         self._opened = time.monotonic()
@@ -78,7 +89,17 @@ class ProgressReporter:
         self._window.append((now, self.done))
         while now - self._window[0][0] > WINDOW_S:
             self._window.popleft()
-        self._bar.update(self._task, completed=self.done, description=f"{self._rate_text()}, {self._failed_text()}")
+        listing = "" if self._is_listed else ", listing"
+        words = f"{self._rate_text()}, {self._failed_text()}{listing}"
+        self._bar.update(self._task, completed=self.done, total=self._total, description=words)
+
+    @property
+    def _total(self) -> int:
+        return self._so_far().images if self._so_far else self._all
+
+    @property
+    def _is_listed(self) -> bool:
+        return self._so_far is None or self._so_far().is_listed
 
     @property
     def images_per_second(self) -> float:
@@ -90,7 +111,7 @@ class ProgressReporter:
     @property
     def eta_s(self) -> float | None:
         """By the rate of the last minute."""
-        if not self._window:
+        if not self._window or not self._is_listed:
             return None
         (since, then), now = self._window[0], time.monotonic()
         rate = (self.done - then) / (now - since) if self.done > then else self.images_per_second
@@ -115,7 +136,8 @@ class ProgressReporter:
 
     def line(self) -> str:
         left = "" if self.eta_s is None else f", {datetime.timedelta(seconds=round(self.eta_s))} left"
-        done = f"{self.done:,} of {self._total:,} images, {self._failed_text()}{left}"
+        listed = "" if self._is_listed else " listed so far"
+        done = f"{self.done:,} of {self._total:,} images{listed}, {self._failed_text()}{left}"
         return f"{done}, {self._rate_text()}; bottleneck: {self.bottleneck()}"
 
     def _report(self) -> None:
@@ -135,6 +157,7 @@ class ProgressReporter:
             rows_done=self.done,
             failed=self.failed.total(),
             total=self._total,
+            is_listed=self._is_listed,
             images_per_second=float(f"{self.images_per_second:.3g}"),  # 0 where there is no row, and only there
             eta_s=None if self.eta_s is None else round(self.eta_s, 1),
             bottleneck=self.bottleneck(),

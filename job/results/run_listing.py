@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from job.errors import NoSuchRun, RunFailed
+from job.plan.parts import load_frozen
 from job.plan.paths import PREDICTIONS, RunPaths
-from job.plan.records import CommittedFile, Plan, Success, load_plan, load_success
+from job.plan.records import CommittedFile, Plan, Success, load_success
 from job.stores.folder import same_etag
 from job.stores.storage import Folder
 
@@ -62,10 +63,14 @@ class RunListing:
 
 
 def list_run(folder: Folder) -> RunListing:
-    """One listing. Raises NoSuchRun where there is no plan, RunFailed where it cannot be read."""
+    """One listing. Raises NoSuchRun where there is no plan, RunFailed where it cannot be read.
+
+    Of a run whose source is being listed the plan is what is frozen so far.
+    """
     paths = RunPaths.of(folder.uri)
     # `_SUCCESS` before the listing: what it names was there then.
-    plan, success = load_plan(folder), load_success(folder)
+    success = load_success(folder)
+    plan, _ = load_frozen(folder, paths)
     if plan is None:
         raise no_such_run(folder)
     shards, unexpected = list_predictions(folder, paths, plan)
@@ -76,7 +81,8 @@ def list_run(folder: Folder) -> RunListing:
 
 def check_is_run(folder: Folder) -> None:
     """Raises NoSuchRun for a folder that no run has written to."""
-    if not any(folder.head(key) for key in (RunPaths.plan, RunPaths.success, RunPaths.progress)):
+    first_part = RunPaths.of(folder.uri).manifest(0)
+    if not any(folder.head(key) for key in (RunPaths.plan, RunPaths.success, RunPaths.progress, first_part)):
         raise no_such_run(folder)
 
 

@@ -38,9 +38,19 @@ class Sink:
     """`on_commit` is called in a writer's thread, one shard at a time, with the table that was written."""
 
     def __init__(
-        self, folder: Folder, manifest: Manifest, plan: Plan, on_commit: OnCommit, origin: Origin | None = None
+        self,
+        folder: Folder,
+        manifest: Manifest,
+        plan: Plan,
+        on_commit: OnCommit,
+        origin: Origin | None = None,
+        shard_rows: Callable[[int], int] | None = None,
     ) -> None:
-        """`origin` is what this attempt's files are made with; their devices and precisions come with the rows."""
+        """`origin` is what this attempt's files are made with; their devices and precisions come with the rows.
+
+        `shard_rows` counts a shard's rows where the plan still grows.
+        """
+        self._shard_rows = shard_rows or plan.shard_rows
         self._origin = origin or Origin()
         self._folder = folder
         self._manifest = manifest
@@ -57,7 +67,7 @@ class Sink:
             if shard in self._closed:
                 continue
             part = rows.filter(pc.equal(rows["shard"], shard))
-            held = self._open.setdefault(shard, _OpenShard(self._plan.shard_rows(shard)))
+            held = self._open.setdefault(shard, _OpenShard(self._shard_rows(shard)))
             held.add(part)
             held.made_on(figures)
             if held.is_complete:

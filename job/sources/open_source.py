@@ -14,7 +14,7 @@ def open_source(spec: SourceSpec, limits: Limits) -> Source:
     if isinstance(spec, FilesSource):
         from job.sources.files.files_source import FilesReader
 
-        return Source(spec, FilesReader(spec, limits))
+        return Source(spec, FilesReader(spec, limits), ascends=True)
     if isinstance(spec, ParquetSource):
         from job.sources.parquet.parquet_source import ParquetReader
 

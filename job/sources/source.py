@@ -46,11 +46,18 @@ class Reader(Protocol):
 class Source:
     """The images of a spec."""
 
-    def __init__(self, spec: SourceSpec, reader: Reader) -> None:
+    def __init__(self, spec: SourceSpec, reader: Reader, ascends: bool = False) -> None:
+        """`ascends` says that URIs are listed in bytewise order, each once."""
+        self.ascends = ascends
         self._spec = spec
         self._reader = reader
         self._public = PublicBucket.of(spec.uri)
         self._left_out = LeftOutCounts()
+
+    @property
+    def tells_at_its_end(self) -> bool:
+        """Whether only the end of the listing tells that it is what the spec says."""
+        return getattr(self._spec, "label_file", None) is not None
 
     @property
     def left_out(self) -> Sequence[LeftOut]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from job.plan.parts import load_frozen
 from job.plan.paths import RunPaths
-from job.plan.records import UnreadableRecord, load_plan, load_progress
+from job.plan.records import UnreadableRecord, load_progress
 from job.stores.storage import Folder, open_folder
 from tench.launcher.watch.status import parse_time
 
@@ -44,7 +45,7 @@ def last_touched(folder: Folder) -> datetime.datetime | None:
     if folder.head(RunPaths.success):
         return None
     try:
-        plan, progress = load_plan(folder), load_progress(folder)
+        (plan, _), progress = load_frozen(folder, RunPaths.of(folder.uri)), load_progress(folder)
     except UnreadableRecord:  # another program's plan.json, or a damaged one
         return None
     if plan is None:
@@ -54,12 +55,17 @@ def last_touched(folder: Folder) -> datetime.datetime | None:
 
 
 def delete_folder(found: Abandoned) -> bool:
-    """Objects first and the plan last, so that what is broken off is found again; False where it was touched since."""
+    """Objects first and the plan last, so that what is broken off is found again; False where it was touched since.
+
+    Where there is no plan yet, the first part of the manifest tells what it is.
+    """
     folder = open_folder(found.uri)
     if last_touched(folder) != found.touched:
         return False
-    keys = [key for table in folder.list() for key in table["key"].to_pylist() if key != RunPaths.plan]
+    last = (RunPaths.of(folder.uri).manifest(0), RunPaths.plan)
+    keys = [key for table in folder.list() for key in table["key"].to_pylist() if key not in last]
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(folder.delete, keys))
-    folder.delete(RunPaths.plan)
+    for key in last:
+        folder.delete(key)
     return True

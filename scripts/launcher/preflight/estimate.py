@@ -35,6 +35,8 @@ class Estimate(BaseModel):
     def line(self) -> str:
         own = f"{counted(self.pods, 'pod')}, {counted(self.gpus, 'GPU') if self.gpus else 'no GPUs'}"
         pods = own if self.pods else "no pods of its own"
+        if self.measured is not None and self.images is None:
+            return f"{pods}; how long is not known, as not all of the source is listed"
         if self.measured is None or self.seconds is None or self.gpu_hours is None:
             return f"{pods}; how long is not known, no earlier run tells: give --images-per-second of a replica"
         speed = f"{rate(self.measured.images_per_second)} images/s a replica ({self.measured.source})"

@@ -4,7 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from job.results.left_out_text import left_out_lines
-from job.results.preview import Preview
+from job.results.preview import LISTING_S, Preview
 from job.terminal.wording import counted
 
 LISTED_CLASSES = 12
@@ -15,11 +15,13 @@ def preview_table(found: Preview) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
+    more = "more than " if found.is_sample else ""
+    sampled = f" (listed for {LISTING_S:g} s; a run lists the others while it works)" if found.is_sample else ""
     rows = {
         "run": found.run_uri,
-        "images": f"{found.images:,}",
-        "bytes": "not told by the source" if found.bytes is None else f"{found.bytes:,}",
-        "shards": f"{found.shards:,}",
+        "images": f"{more}{found.images:,}{sampled}",
+        "bytes": "not told by the source" if found.bytes is None else f"{more}{found.bytes:,}",
+        "shards": f"{more}{found.shards:,}",
         "sample": "\n".join(map(_repr_if_odd, found.sample_uris)),
         "labels": _labels(found),
         "classes": _classes(found),

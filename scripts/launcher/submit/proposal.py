@@ -115,7 +115,7 @@ def propose(drafted: Draft, images_per_second: float | None, console: Console) -
     with console.status("looking at the cluster"):
         findings = [drafted.operator, *problems, *_model(spec), *check_run(drafted.kube, drafted.release)]
     given = Measured(images_per_second=images_per_second, source="as given") if images_per_second else None
-    images = found.images - found.skipped_images if found else None
+    images = found.images - found.skipped_images if found and not found.is_sample else None
     groups = pod_groups(drafted.release.rayjob)
     return Proposal(drafted, found, findings, estimate(spec, groups, images, given or measure(spec, run_id)))
 

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from job.plan.records import Progress
 from job.terminal.wording import count, duration, printable
 from tench.launcher.watch.status import Phase, Status, progress_words
 
@@ -98,6 +99,11 @@ def _phase(status: Status) -> Text:
     return Text.assemble((status.phase.value, STYLES.get(status.phase, "yellow")), attempt, took)
 
 
+def _total(progress: Progress) -> str:
+    """With a plus while the source is being listed."""
+    return f"{count(progress.total)}{'' if progress.is_listed else '+'}"
+
+
 def list_table(statuses: list[Status]) -> Table:
     """One row for each RayJob, the newest first."""
     table = Table(box=None, pad_edge=False)
@@ -106,7 +112,7 @@ def list_table(statuses: list[Status]) -> Table:
     now = datetime.datetime.now(datetime.UTC)
     for status in statuses:
         progress, seconds = status.progress, status.seconds(now)
-        images = f"{count(progress.rows_done)}/{count(progress.total)}" if progress else "–"
+        images = f"{count(progress.rows_done)}/{_total(progress)}" if progress else "–"
         table.add_row(
             Text(status.run_id),
             Text(status.release),

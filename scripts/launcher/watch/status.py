@@ -92,7 +92,8 @@ class Status(BaseModel):
 
 def progress_words(progress: Progress) -> str:
     """Such as `1,200 of 2,000 images, no failures, 62 images/s, 12.9 s left`."""
-    parts = [f"{count(progress.rows_done)} of {count(progress.total)} images"]
+    listed = "" if progress.is_listed else " listed so far"
+    parts = [f"{count(progress.rows_done)} of {count(progress.total)} images{listed}"]
     parts.append(f"{count(progress.failed)} failed" if progress.failed else "no failures")
     parts += [f"{rate(progress.images_per_second)} images/s"] if progress.images_per_second else []
     left = progress.rows_done < progress.total and progress.eta_s is not None

@@ -119,7 +119,8 @@ def test_two_planners_at_work_on_one_listing_do_not_touch_each_others_parts(tmp_
 def test_a_winner_with_another_spec_is_refused(tmp_path):
     spec, other = (make_spec(output=str(tmp_path), top_k=top_k) for top_k in (1, 2))
     paths = run_paths(spec, "mine")
-    folder = Racing(paths.uri, "plan.json", lambda: freeze(other, paths, open_folder(paths.uri), make_listing([25])))
+    first = paths.manifest(0)
+    folder = Racing(paths.uri, first, lambda: freeze(other, paths, open_folder(paths.uri), make_listing([25])))
     with pytest.raises(PlanChanged, match=r"model\.top_k: 2 → 1"):
         freeze(spec, paths, folder, make_listing([25]))
 

@@ -100,10 +100,12 @@ def test_the_first_of_two_planners_wins_even_if_the_source_grew_between(tmp_path
     assert len(Manifest(paths, first.parts).rows(0)) == 10
 
 
-def test_parts_left_by_a_planner_that_died_are_replaced(tmp_path):
+def test_parts_left_by_an_older_version_s_planner_that_died_are_replaced(tmp_path):
     spec, paths, _ = freeze_here(tmp_path, [25])
     folder = open_folder(paths.uri)
     (tmp_path / paths.run_id / "plan.json").unlink()
+    part = tmp_path / paths.run_id / paths.manifest(0)
+    pq.write_table(pq.read_table(part).replace_schema_metadata(None), part)
     again = freeze(spec, paths, folder, make_listing([30]))
     assert again.images == 30
     assert sum(len(Manifest(paths, again.parts).rows(shard)) for shard in range(again.shards)) == 30

@@ -1,5 +1,6 @@
 """The preview: what a run would do, counted in one pass over the listing, and what an earlier attempt has left."""
 
+import io
 from collections import Counter
 from itertools import pairwise
 
@@ -8,6 +9,7 @@ import pytest
 from colours import make_image, write_images
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from run_specs import files_below, make_spec
 
 from job.errors import PlanChanged, SourceError
@@ -19,6 +21,7 @@ from job.results.run_summary import RunSummary
 from job.sources.open_source import open_source
 from job.spec.limits import Limits
 from job.stores.storage import open_folder
+from tench.launcher.submit.preview_table import preview_table
 
 COMPUTE = {"batch_size": 8, "concurrency": 3, "cpus_per_replica": 5, "gpus_per_replica": 0}
 
@@ -142,3 +145,28 @@ def test_a_listing_is_added_up_in_tables_of_any_length(cuts, sizes, unknown, exp
     assert found.bytes == (None if None in sizes[:images] else sum(sizes[:images]))
     assert found.without_label == listed.count(None)
     assert found.classes == Counter(name for name in listed if name in first)
+
+
+def endless_listing(started):
+    while True:
+        started.append(1)
+        yield from make_tables([10], [1] * 10, [None] * 10)
+
+
+def test_of_a_source_that_takes_long_what_came_in_time_is_shown_and_said_to_be_a_sample():
+    found = Listing(endless_listing([]), seconds=0.05)
+    assert found.is_sample
+    assert found.images % 10 == 0 < found.images
+    assert not Listing(make_tables([10], [1] * 10, [None] * 10), seconds=0).is_sample
+
+
+def test_a_preview_of_a_part_says_so(spec, monkeypatch):
+    monkeypatch.setattr("job.results.preview.LISTING_S", 0.05)
+    monkeypatch.setattr("job.sources.source.Source.list", lambda *_: endless_listing([]))
+    found = preview(spec, None)
+    assert found.is_sample
+    table = Console(record=True, width=200, file=io.StringIO())
+    table.print(preview_table(found))
+    text = table.export_text()
+    assert f"more than {found.images:,} (listed for" in text
+    assert f"more than {found.shards:,}" in text

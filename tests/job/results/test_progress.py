@@ -52,7 +52,9 @@ def test_progress_json_tells_how_far_the_run_is(progress, tmp_path):
     assert (document["rows_done"], document["failed"], document["total"]) == (50, 2, 100)
     assert document["images_per_second"] > 0
     assert document["eta_s"] >= 0  # null until there is a rate
-    assert set(document) == {"rows_done", "failed", "total", "images_per_second", "eta_s", "bottleneck", "updated"}
+    assert document["is_listed"]
+    others = {"images_per_second", "eta_s", "bottleneck", "updated"}
+    assert set(document) == {"rows_done", "failed", "total", "is_listed"} | others
 
 
 def test_the_rate_is_of_this_attempt_since_its_first_image(clock, progress):
