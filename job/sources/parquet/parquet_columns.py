@@ -51,12 +51,11 @@ def find_column(schema: pa.Schema | pa.StructType, name: str) -> Column | None:
     return None
 
 
-def image_selectors(column: Column) -> list[str]:
-    """What is read of an image column: of Hugging Face's structs the bytes and the path, and nothing else there is."""
+def bytes_column(column: Column) -> Column:
+    """What is read of an image column: of Hugging Face's structs the bytes."""
     if not pa.types.is_struct(column.type):
-        return [column.selector]
-    fields = ["bytes", *(["path"] if path_column(column) else [])]
-    return [f"{column.selector}.{field}" for field in fields]
+        return column
+    return Column((*column.path, "bytes"), column.type.field("bytes"))
 
 
 def path_column(column: Column) -> Column | None:

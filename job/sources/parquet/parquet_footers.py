@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from job.errors import SourceError
 from job.sources.container_files import ContainerFile
 from job.sources.ordered_map import ordered_map
+from job.sources.parquet.open_parquet import open_parquet
 from job.sources.parquet.parquet_columns import (
     Column,
     find_column,
@@ -22,7 +23,6 @@ from job.sources.parquet.parquet_columns import (
     holds_text,
     path_column,
 )
-from job.sources.parquet.parquet_images import open_parquet
 from job.sources.parquet.partitions import partition_values
 from job.spec.spec import ParquetSource
 

@@ -1,47 +1,45 @@
 """Encoded images in a column of Parquet files, read by row. Used by the parquet source; holds a few rows at a time."""
 
 import threading
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import accumulate
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from job.errors import ImageError, ObjectChanged, StoreError
 from job.sources.container_files import reopen
 from job.sources.object_images import read_object
-from job.sources.parquet.parquet_columns import find_column, image_bytes, image_selectors
+from job.sources.parquet.column_cursor import ColumnCursor
+from job.sources.parquet.paged_file import open_paged
+from job.sources.parquet.parquet_columns import bytes_column, find_column, image_bytes, path_column
 from job.sources.read_ahead import ReadAhead
 from job.sources.relative_uris import resolve_one
 from job.sources.source import Handle
 from job.spec.limits import Limits
-from job.stores.range_file import RangeFile
 from job.stores.storage import Folder, open_folder
 
 _ROWS = 16
-_UNITS_AHEAD = 4
-_STREAM_BYTES = 8 << 20
+_AHEAD_BYTES = 32 << 20
+_GUESSED_BYTES = 4 << 20  # of as many images
 
 
-@dataclass(slots=True)
-class _Unit:
-    """Some rows of one file, in its order."""
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of one file, each behind the one before."""
 
     uri: str
     etag: str | None
     rows: list[int] = field(default_factory=list)
 
 
-def open_parquet(folder: Folder, key: str, size: int, etag: str | None, stream: bool) -> pq.ParquetFile:
-    """A Parquet file; `stream` reads its columns piece by piece, and not a row group's at once."""
-    path = f"{folder.uri.removesuffix('/')}/{key}"
-    source = RangeFile(folder, key, size, etag) if folder.is_remote else pa.OSFile(path)
-    if stream:
-        return pq.ParquetFile(source, buffer_size=_STREAM_BYTES, pre_buffer=False)
-    return pq.ParquetFile(source, pre_buffer=folder.is_remote)
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """Some of them: those from `start`."""
+
+    of: _Rows
+    start: int
+    count: int
 
 
 def read_images(rows: pa.Table, column: str, limits: Limits) -> Iterator[Handle]:
@@ -50,11 +48,16 @@ def read_images(rows: pa.Table, column: str, limits: Limits) -> Iterator[Handle]
     units = _plan(uris, rows["etag"].to_pylist(), rows["offset"].to_pylist())
     cursor = _Cursor(column, limits)
     ahead = ReadAhead(
-        lambda unit: cursor.read(units[unit]), [1] * len(units), [len(unit.rows) for unit in units], 1, _UNITS_AHEAD
+        lambda unit: cursor.read(units[unit]),
+        [_GUESSED_BYTES] * len(units),
+        [unit.count for unit in units],
+        threads=1,
+        budget=_AHEAD_BYTES,
+        cost_of=lambda images: sum(len(image) for image in images if isinstance(image, bytes)),
     )
     try:
         for number, unit in enumerate(units):
-            for position in range(len(unit.rows)):
+            for position in range(unit.count):
                 yield partial(_pick, ahead, number, position, limits)
     except GeneratorExit:
         ahead.close()
@@ -62,13 +65,16 @@ def read_images(rows: pa.Table, column: str, limits: Limits) -> Iterator[Handle]
 
 
 def _plan(uris: Sequence[str], etags: Sequence[str | None], rows: Sequence[int]) -> list[_Unit]:
-    units: list[_Unit] = []
+    files: list[_Rows] = []
     for uri, etag, row in zip(uris, etags, rows, strict=True):
-        last = units[-1] if units else None
-        if last is None or last.uri != uri or len(last.rows) == _ROWS or row <= last.rows[-1]:
-            units.append(_Unit(uri, etag))
-        units[-1].rows.append(row)
-    return units
+        if not files or files[-1].uri != uri or row <= files[-1].rows[-1]:
+            files.append(_Rows(uri, etag))
+        files[-1].rows.append(row)
+    return [
+        _Unit(each, start, min(_ROWS, len(each.rows) - start))
+        for each in files
+        for start in range(0, len(each.rows), _ROWS)
+    ]
 
 
 def _pick(ahead: ReadAhead[list[bytes | ImageError | None]], unit: int, position: int, limits: Limits) -> bytes:
@@ -82,83 +88,70 @@ def _pick(ahead: ReadAhead[list[bytes | ImageError | None]], unit: int, position
 
 
 class _Cursor:
-    """A place in a column: rows further on in the same row group are reached without reading it again."""
+    """A place in a file: rows further on are reached without reading it again."""
 
     def __init__(self, column: str, limits: Limits) -> None:
         self._name = column
         self._limits = limits
         self._opened = lru_cache(maxsize=32)(open_folder)
         self._lock = threading.Lock()
-        self._uri: str | None = None
-        self._etag: str | None = None
+        self._open_file: tuple[str, str | None] | None = None
 
     def read(self, unit: _Unit) -> list[bytes | ImageError | None]:
         """The bytes of a unit's rows, None for a null, an error for one row's. Raises ImageError for all of them."""
         with self._lock:
             try:
-                if (unit.uri, unit.etag) != (self._uri, self._etag):
-                    self._open(unit)
-                values = [self._value(row) for row in unit.rows]
+                if (unit.of.uri, unit.of.etag) != self._open_file:
+                    self._open(unit.of)
+                values = [self._value(unit.of, place) for place in range(unit.start, unit.start + unit.count)]
                 if not self._folder.is_remote:  # a bucket's reads are of this etag
-                    _check_unchanged(self._folder, self._key, unit)
+                    _check_unchanged(self._folder, self._key, unit.of)
                 return values
             except FileNotFoundError:
-                raise ImageError("missing", f"{unit.uri} is gone") from None
+                self._open_file = None
+                raise ImageError("missing", f"{unit.of.uri} is gone") from None
             except ObjectChanged as error:
-                self._uri = None
+                self._open_file = None
                 raise ImageError("changed", str(error)) from error
             except (StoreError, pa.ArrowException, OSError, KeyError) as error:
-                self._uri = None
+                self._open_file = None
                 raise ImageError("unreadable", str(error)) from error
 
-    def _open(self, unit: _Unit) -> None:
-        self._folder, self._key = reopen(unit.uri)
-        size = _check_unchanged(self._folder, self._key, unit)
-        parquet = open_parquet(self._folder, self._key, size, unit.etag, stream=True)
-        groups = range(parquet.num_row_groups)
-        self._starts = [0, *accumulate(parquet.metadata.row_group(group).num_rows for group in groups)]
-        column = find_column(parquet.schema_arrow, self._name)
+    def _open(self, rows: _Rows) -> None:
+        self._folder, self._key = reopen(rows.uri)
+        size = _check_unchanged(self._folder, self._key, rows)
+        self._file = open_paged(self._folder, self._key, size, rows.etag)
+        column = find_column(self._file.schema, self._name)
         if column is None:
-            raise StoreError(f"{unit.uri} has no column {self._name!r}, which was there when the plan was made")
-        self._column = column
-        self._parquet = parquet
-        self._uri, self._etag = unit.uri, unit.etag
-        self._first = self._stop = self._group_stop = 0
+            raise StoreError(f"{rows.uri} has no column {self._name!r}, which was there when the plan was made")
+        path = path_column(column)
+        self._images = ColumnCursor(self._file, bytes_column(column))
+        self._paths = ColumnCursor(self._file, path) if path else None
+        self._open_file = rows.uri, rows.etag
 
-    def _value(self, row: int) -> bytes | ImageError | None:
-        if not self._first <= row < self._group_stop:
-            self._start_group(row)
-        while row >= self._stop:
-            batch = next(self._batches, None)
-            if batch is None:
-                raise StoreError(f"{self._uri}: row {row:,} was there when the plan was made and is not now")
-            self._values = self._column.of(batch)
-            self._first, self._stop = self._stop, self._stop + batch.num_rows
+    def _value(self, rows: _Rows, place: int) -> bytes | ImageError | None:
+        if rows.rows[place] >= self._file.starts[-1]:
+            said = f"{rows.uri} has {self._file.starts[-1]:,} rows"
+            raise StoreError(f"{said}; row {rows.rows[place]:,} was there when the plan was made")
         try:
-            value = image_bytes(self._values[row - self._first].as_py())
+            value = image_bytes(self._images.value(rows.rows, place))
         except ValueError as error:
             return ImageError("unsupported", str(error))
-        return self._read_path(value) if isinstance(value, str) else value
+        if value is None and self._paths is not None:
+            value = image_bytes({"bytes": None, "path": self._paths.value(rows.rows, place)})
+        return self._read_path(value, rows.uri) if isinstance(value, str) else value
 
-    def _read_path(self, path: str) -> bytes | ImageError:
+    def _read_path(self, path: str, uri: str) -> bytes | ImageError:
         """An image that the row only names; rare, for where all of a row group do, the plan has their own URIs."""
         try:
-            return read_object(self._opened, resolve_one(path, str(self._uri)), None, None, self._limits)
+            return read_object(self._opened, resolve_one(path, uri), None, None, self._limits)
         except ImageError as error:
             return error
 
-    def _start_group(self, row: int) -> None:
-        if row >= self._starts[-1]:
-            raise StoreError(f"{self._uri} has {self._starts[-1]:,} rows; row {row:,} was there when the plan was made")
-        group = bisect_right(self._starts, row) - 1
-        self._batches = self._parquet.iter_batches(_ROWS, row_groups=[group], columns=image_selectors(self._column))
-        self._first = self._stop = self._starts[group]
-        self._group_stop = self._starts[group + 1]
 
-
-def _check_unchanged(folder: Folder, key: str, unit: _Unit) -> int:
+def _check_unchanged(folder: Folder, key: str, rows: _Rows) -> int:
     """The file's size in bytes. Raises FileNotFoundError, and ObjectChanged where it is another than was listed."""
-    entry = folder.head(key, unit.etag)
+    entry = folder.head(key, rows.etag)
     if entry is None:
-        raise FileNotFoundError(unit.uri)
+        raise FileNotFoundError(rows.uri)
     return entry.size

@@ -10,9 +10,10 @@ from job.sources.label_names import by_index, rename
 from job.sources.label_values import column_labels
 from job.sources.left_out import LeftOutCounts
 from job.sources.object_images import read_objects
+from job.sources.parquet.open_parquet import open_parquet
 from job.sources.parquet.parquet_columns import Column, as_text, path_column
 from job.sources.parquet.parquet_footers import Footer, read_footers
-from job.sources.parquet.parquet_images import open_parquet, read_images
+from job.sources.parquet.parquet_images import read_images
 from job.sources.parquet.parquet_layout import fit, kept_field
 from job.sources.parquet.parquet_paths import PathCheck, read_both
 from job.sources.parquet.tables import data_files
