@@ -10,7 +10,8 @@
 #            both settings together read on as batches are taken.
 # Matters    Files of images often have one row group of gigabytes. Over a bucket the first image waits for all of them,
 #            and each reader holds them.
-# Tench      opens Parquet files with both settings to read images (job/sources/parquet/parquet_images.py).
+# Tench      reads the pages that it wants itself; where these cannot be told apart, it opens the file with both settings
+#            (job/sources/parquet/open_parquet.py).
 #
 # Seen       of 40.0 MB, read for the first 16 rows (0.3 MB of images):
 #            iter_batches(16)                                    40.1 MB, largest read 40.0 MB

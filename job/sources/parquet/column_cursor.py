@@ -30,6 +30,7 @@ class ColumnCursor:
         """The value of one of some rows, which are in order; those behind it will be asked for next."""
         row = rows[place]
         if self._stretch is None or not self._first <= row < self._stretch.stop:
+            self._stretch, self._values = None, pa.nulls(0)  # a page may be large, and two of them too much
             self._stretch = self._start(rows[place:])
             self._first = self._stop = self._stretch.first
         while row >= self._stop:

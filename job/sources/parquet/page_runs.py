@@ -40,8 +40,9 @@ class ColumnPlace(NamedTuple):
 class PageRuns:
     """The runs of one column in one row group. Several threads may ask; each page is of one run."""
 
-    def __init__(self, place: ColumnPlace, read: Read) -> None:
-        """`read` gives the bytes of the file from a start to a stop."""
+    def __init__(self, place: ColumnPlace, read: Read, window: int = RUN_BYTES) -> None:
+        """`read` gives the bytes of the file from a start to a stop; `window` are the most that come with a header."""
+        self._window = window
         self.dictionary = place.dictionary
         self._place = place
         self._read = read
@@ -111,7 +112,7 @@ class PageRuns:
         """Reads the header of the page behind those that are known, and with it what is wanted of the page."""
         last_rows = self._next_row - self._rows[-1] if self._rows else 1
         is_near = self._next_row + last_rows > row  # the next page has the row, if it has as many as the last
-        wanted = min(RUN_BYTES, (until - self._next_row) * self._row_bytes) if is_near else 0
+        wanted = min(self._window, (until - self._next_row) * self._row_bytes) if is_near else 0
         header = self._header(self._header_bytes + wanted)
         self._header_bytes = max(self._header_bytes, header.header + _HEADER_BYTES)
         self._add_page(header)

@@ -27,6 +27,9 @@ from job.stores.folder import Folder
 _FOOTER_BYTES = 64 << 10  # as pyarrow guesses; of a small file a twentieth
 _PART_BYTES = 4 << 20
 _PARTS_AT_ONCE = 8
+_WINDOW_REMOTE, _WINDOW_LOCAL = 16 << 20, 1 << 20  # read at once where it is not known yet where a page ends
+# Larger ones are few: pyarrow's of the first 1,024 images, which is of one page. Kept, they would be in the way.
+_SHARED_DICTIONARY = 32 << 20
 _OPEN_FILES = 8
 _OPEN_GROUPS = 16
 
@@ -49,6 +52,7 @@ class PagedFile:
     def __init__(self, folder: Folder, key: str, size: int, etag: str | None) -> None:
         """Raises ArrowException for what pyarrow does not read, and as `Folder.read_range` does."""
         self._folder, self._key, self._size, self._etag = folder, key, size, etag
+        self._name = (folder.uri, key, etag)
         self._footer_bytes = self._read_footer()
         self.metadata = read_metadata(self._footer_bytes)
         self.schema = self.metadata.schema.to_arrow_schema()
@@ -79,18 +83,27 @@ class PagedFile:
         run, found = runs.find(rows[0] - first, min(_near_end(rows), self.starts[group + 1]) - first)
         start = first + run.first_row
         wanted = bisect_right(rows, start + run.rows - 1)
-        key = (self._folder.uri, self._key, self._etag, leaf, run.start)
-        data = _shared.get((*key, run.stop), wanted, run.rows, lambda: self._read(run.start, run.stop, found))
-        headers = read_page_headers(data)
-        values = sum(header.values for header in headers)
+        data = _shared.get(
+            (*self._name, run),
+            wanted,
+            run.rows,
+            lambda: self._with_dictionary(runs, self._read(run.start, run.stop, found)),
+        )
+        values = sum(header.values for header in read_page_headers(data))
         if self._is_flat(leaf) and values != run.rows:
             raise ValueError(f"pages of {values:,} values stand for {run.rows:,} rows")
-        if runs.dictionary is not None and any(header.wants_dictionary for header in headers):
-            place = runs.dictionary
-            data = _shared.get((*key[:-1], *place), 0, 1, lambda: self._read(*place)) + data
         metadata = self._footer.cut(group, leaf, PagesMetadata(run.rows, values, len(data)))
         parquet = pq.ParquetFile(pa.BufferReader(data), metadata=metadata, pre_buffer=False)
         return Stretch(start, start + run.rows, parquet.iter_batches(batch_rows, columns=[selector]))
+
+    def _with_dictionary(self, runs: PageRuns, pages: Data) -> Data:
+        """The pages, behind the dictionary that they need."""
+        place = runs.dictionary
+        if place is None or not any(header.wants_dictionary for header in read_page_headers(pages)):
+            return pages
+        if place[1] - place[0] > _SHARED_DICTIONARY:
+            return self._read(*place) + pages
+        return _shared.get((*self._name, place), 0, 1, lambda: self._read(*place)) + pages
 
     def whole_group(self, selector: str, row: int, batch_rows: int) -> Stretch:
         """The row group of a row from its start, read piece by piece."""
@@ -131,7 +144,7 @@ class PagedFile:
         stop = start + chunk.total_compressed_size
         rows = self.starts[group + 1] - self.starts[group]
         place = ColumnPlace(data, stop, rows, (start, data) if start < data else None)
-        runs = PageRuns(place, self._read)
+        runs = PageRuns(place, self._read, _WINDOW_REMOTE if self._folder.is_remote else _WINDOW_LOCAL)
         index = self._footer.index_place(group, leaf)
         if index is not None:
             runs.add_index(read_offset_index(self._read(*index)))
@@ -155,6 +168,8 @@ class PagedFile:
 
         Raises as `Folder.read_range` does.
         """
+        if len(found) < (stop - start) // 64:
+            found = b""  # cheaper read again than copied
         behind = start + len(found)
         if not self._folder.is_remote or stop - behind <= _PART_BYTES:
             return found + self._part(behind, stop) if behind < stop else found

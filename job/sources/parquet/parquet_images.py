@@ -17,11 +17,11 @@ from job.sources.read_ahead import ReadAhead
 from job.sources.relative_uris import resolve_one
 from job.sources.source import Handle
 from job.spec.limits import Limits
-from job.stores.storage import Folder, open_folder
+from job.stores.storage import Folder, is_bucket, open_folder
 
 _ROWS = 16
-_AHEAD_BYTES = 32 << 20
-_GUESSED_BYTES = 4 << 20  # of as many images
+_AHEAD_REMOTE, _AHEAD_LOCAL = 32 << 20, 8 << 20
+_GUESSED_BYTES = 2 << 20  # of as many images
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def read_images(rows: pa.Table, column: str, limits: Limits) -> Iterator[Handle]
         [_GUESSED_BYTES] * len(units),
         [unit.count for unit in units],
         threads=1,
-        budget=_AHEAD_BYTES,
+        budget=_AHEAD_REMOTE if any(map(is_bucket, {unit.of.uri for unit in units})) else _AHEAD_LOCAL,
         cost_of=lambda images: sum(len(image) for image in images if isinstance(image, bytes)),
     )
     try:

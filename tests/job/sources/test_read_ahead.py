@@ -67,3 +67,28 @@ def test_a_unit_taken_after_the_end_is_fetched_then():
     release.set()
 
     assert [ahead.take(unit) for unit in (2, 1, 0)] == [2, 1, 0]
+
+
+def test_what_units_cost_is_learned_where_it_was_guessed():
+    fetched = []
+    done = threading.Semaphore(0)
+
+    def fetch(unit):
+        fetched.append(unit)
+        done.release()
+        return b"x" * 40
+
+    ahead = ReadAhead(fetch, [60] * 20, [1] * 20, 1, 100, cost_of=len)
+    for _ in range(2):  # after the first, 40 bytes each: a second has room, a third has not
+        assert done.acquire(timeout=5)
+    assert not done.acquire(timeout=0.1)
+
+    assert [ahead.take(unit) for unit in range(20)] == [b"x" * 40] * 20
+    assert fetched == list(range(20))
+
+
+def test_a_unit_that_was_not_begun_is_fetched_after_the_end():
+    ahead = ReadAhead(lambda unit: unit, [5] * 10, [1] * 10, 1, 5)
+    ahead.close()
+
+    assert [ahead.take(unit) for unit in range(10)] == list(range(10))

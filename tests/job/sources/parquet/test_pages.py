@@ -137,6 +137,20 @@ def test_from_a_bucket_a_row_group_is_read_once(flaky, s3, tmp_path):
     assert flaky.sent <= 1.1 * (tmp_path / "x.parquet").stat().st_size
 
 
+def test_a_large_page_comes_from_a_bucket_in_several_requests(flaky, s3, tmp_path, monkeypatch):
+    monkeypatch.setattr(paged_file, "_PART_BYTES", 100_000)
+    table = pa.table({"image": images(1_000, 3_000)})
+    write_arrow(table, tmp_path / "x.parquet", use_dictionary=False)
+    s3.put("x.parquet", (tmp_path / "x.parquet").read_bytes())
+    source = source_of(f"{s3.uri}/x.parquet")
+    rows = rows_of(source)
+    flaky.requests.clear()
+    flaky.fail("cut", 503, None, "reset")
+
+    assert read_all(source, rows) == table["image"].to_pylist()
+    assert flaky.requests["GET"] > 25
+
+
 @pytest.mark.parametrize("writer", ["pyarrow", "small pages", "an index"])
 def test_a_chunk_far_behind_does_not_read_what_is_before_it(tmp_path, bytes_read, writer):
     table = pa.table({"image": pa.array(images(6_500, 2_000), pa.binary())})
