@@ -33,6 +33,11 @@ def main(arguments: Sequence[str]) -> int:
 
             print_decoding(console, options.folder, options.against, options.decoding_rounds)
             return 0
+        if options.command == "reading":
+            from scripts.bench.reading import print_reading
+
+            print_reading(console, options.folder, options.images, options.against, options.rounds, options.small)
+            return 0
         _compare(options, console)
     except ContenderError as error:
         print(error, file=sys.stderr)
@@ -66,13 +71,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="interleaved rounds; medians are shown (1)")
     parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="images to the model at once (256)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench"), help="for all files (build/bench)")
-    commands = parser.add_subparsers(dest="command", metavar="[plan | startup | decoding]")
+    commands = parser.add_subparsers(dest="command", metavar="[plan | startup | decoding | reading]")
     plan = commands.add_parser("plan", help="peak memory of planning a listing of a million rows")
     plan.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000], help="rows of each listing")
     commands.add_parser("startup", help="where the seconds before the first image go")
     decoding = commands.add_parser("decoding", help="CPU that decoding takes an image, this build and another")
     decoding.add_argument("--against", metavar="REV", help="another build, by its git revision")
     decoding.add_argument("--rounds", dest="decoding_rounds", type=int, default=5, metavar="N", help="rounds (5)")
+    reading = commands.add_parser("reading", help="loose files, tars and Parquet from a folder and a bucket")
+    reading.add_argument("--against", metavar="REV", help="another build, by its git revision")
+    reading.add_argument("--small", action="store_true", help="thumbnails of 5 KB, where reading is most of the work")
     return parser
 
 

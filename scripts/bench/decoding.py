@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from scripts.bench.checkout import checkout
 from scripts.bench.images import ImageSet, complete, draw_scene
 from scripts.bench.process import ContenderError
 
@@ -33,7 +33,7 @@ def print_decoding(console: Console, folder: Path, revision: str | None, rounds:
     with ExitStack() as stack:
         builds = {"this": stack.enter_context(_process(Path.cwd()))}
         if revision:
-            builds[revision] = stack.enter_context(_process(stack.enter_context(_checkout(revision))))
+            builds[revision] = stack.enter_context(_process(stack.enter_context(checkout(revision))))
         found: dict[tuple[str, str], list[float]] = {}
         for _ in range(rounds):
             for case, decode in CASES.items():
@@ -68,17 +68,6 @@ def _phones(folder: Path) -> Path:
             scene = draw_scene(np.random.default_rng(number), PHONE_SIZE)
             path.write_bytes(simplejpeg.encode_jpeg(scene, PHONE_QUALITY, "RGB", "420"))
     return folder
-
-
-@contextmanager
-def _checkout(revision: str) -> Iterator[Path]:
-    """The code of a revision, in a folder that is gone again afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        archive = subprocess.run(["git", "archive", revision], capture_output=True)  # noqa: S607 - the caller's git
-        if archive.returncode:
-            raise ContenderError(archive.stderr.decode().strip())
-        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)  # noqa: S607
-        yield Path(folder)
 
 
 @dataclass(frozen=True)
