@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.handlers
 import botocore.session
 import pyarrow as pa
 from botocore import UNSIGNED
@@ -58,7 +59,7 @@ def open_client(
     )
     region = region or session.region_name or "us-east-1"
     client = session.client("s3", region_name=region, endpoint_url=endpoint, config=config)
-    client.meta.events.register("before-parse.s3.ListObjectsV2", _parse_listing)
+    _take_listings(client)
     if requester_pays():  # obstore reads the variable by itself
         client.meta.events.register("before-call.s3", _offer_to_pay)
     return client
@@ -194,7 +195,19 @@ def _offer_to_pay(params: dict[str, Any], **_: Any) -> None:
     params["headers"]["x-amz-request-payer"] = "requester"
 
 
-def _parse_listing(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+def _take_listings(client: "S3Client") -> None:
+    """Has a listing's objects taken out before botocore looks for an error in its body, which parses all of it."""
+    events, of_all = client.meta.events, "before-parse.s3.*"
+    events.register_first(of_all, _parse_listing)
+    look_for_error = getattr(botocore.handlers, "_handle_200_error", None)
+    if look_for_error:
+        events.unregister(of_all, look_for_error)
+        events.register(of_all, look_for_error)
+
+
+def _parse_listing(
+    operation_model: Any, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+) -> None:
     """Take the objects out of a listing's XML before botocore parses it, and hand them over as a table, `Rows`."""
-    if response_dict["status_code"] == 200:
+    if operation_model.name == "ListObjectsV2" and response_dict["status_code"] == 200:
         customized_response_dict["Rows"], response_dict["body"] = take_objects(response_dict["body"])

@@ -113,7 +113,7 @@ def _list_range(pages: Pages, wanted: _Range) -> tuple[pa.Table | None, list[_Ra
 
 def _ascend(keys: pa.ChunkedArray, before: str) -> bool:
     """Whether each key is greater than the one before it, and the first than `before`."""
-    return keys[0].as_py() > before and pc.all(pc.greater(keys[1:], keys[:-1]), min_count=0).as_py()
+    return bool(keys[0].as_py() > before and pc.all(pc.greater(keys[1:], keys[:-1]), min_count=0).as_py())
 
 
 def _cut(first: str, last: str, upto: str | None) -> list[_Range]:

@@ -50,7 +50,16 @@ class ImageNames:
 
     def has_suffix(self, keys: pa.ChunkedArray) -> pa.ChunkedArray:
         """Whether each key ends with a suffix of an image; case is ignored."""
-        return reduce(pc.or_, (pc.ends_with(keys, suffix, ignore_case=True) for suffix in self._suffixes))
+        lower = pc.ascii_lower(keys)  # once: `ignore_case` makes a regular expression of each suffix, 7 µs a key
+        return reduce(
+            pc.or_,
+            (
+                pc.ends_with(lower, suffix.lower())
+                if suffix.isascii()
+                else pc.ends_with(keys, suffix, ignore_case=True)
+                for suffix in self._suffixes
+            ),
+        )
 
 
 def _without_theirs(listing: pa.Table, left_out: LeftOutCounts) -> pa.Table:

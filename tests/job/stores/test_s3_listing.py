@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job.stores import s3_listing
+from job.stores.boto_client import open_client, open_session
+from job.stores.retry import RetryPolicy
 from job.stores.s3_listing import take_objects
 
 PAGE = (
@@ -61,3 +63,22 @@ def test_odd_keys_come_back_as_they_are(key):
 def test_references_to_characters_are_read():
     body = PAGE.format(encoding="", objects=OBJECT.format("a&#38;b&#x41;&lt;&amp;lt;", "e", 3)).encode()
     assert take_objects(body)[0]["key"].to_pylist() == ["a&bA<&lt;"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "rows"),
+    [(b"<Error><Code>InternalError</Code></Error>", 500, 0), (page(["a", "b"], False), 200, 2)],
+)
+def test_an_error_in_a_page_that_says_200_is_still_an_error(body, status, rows):
+    client = open_client(open_session(), RetryPolicy(), anonymous=True)
+    operation = client.meta.service_model.operation_model("ListObjectsV2")
+    answer, taken = {"status_code": 200, "body": body, "headers": {}}, {}
+    emit = client.meta.events.emit
+    emit(
+        "before-parse.s3.ListObjectsV2",
+        operation_model=operation,
+        response_dict=answer,
+        customized_response_dict=taken,
+    )
+    assert (answer["status_code"], taken["Rows"].num_rows) == (status, rows)
+    assert b"Contents" not in answer["body"]
