@@ -221,7 +221,7 @@ def _resize_with_torch(
 
     old, new = (image.shape[0], image.shape[1]), kept.size
     if antialias and interpolation in TORCH_FILTERS and reduces(old, new):
-        resize = getattr(torch.ops.aten, TORCH_FILTERS[interpolation])
+        resize = getattr(torch.ops.aten, TORCH_FILTERS[interpolation]).default
         # Told the scale beside the size, it makes the first rows and columns of a larger result and reads no others.
         image_1chw = _channels_last(image[: source_of(kept.rows, old[0], new[0], interpolation).stop])
         scales = new[0] / extent[0], new[1] / extent[1]

@@ -23,7 +23,7 @@ ORIENTATION_APPLIED = "orientation-applied"  # stored turned, and upright here
 ORIENTATION_KEPT = "orientation-kept"  # stored turned, and so here
 DEPTH_CLIPPED = "depth-clipped"  # deeper than 8 bits, and cut off at 255
 SCALED = "scaled"  # a JPEG decoded at a half, a quarter or an eighth of its size
-# Of scaled images one in a hundred is decoded exactly, too: whether that gives the same label, or labels.
+# Of scaled images one in two hundred is decoded exactly, too: whether that gives the same label, or labels.
 SCALED_AGREES, SCALED_DIFFERS = "scaled-agrees", "scaled-differs"
 
 # By task, what the model adds; all null where `error` is set. An index is the model's own: what its class is numbered.

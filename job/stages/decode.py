@@ -8,7 +8,7 @@ The decoded table has `shard, row, error, width, height` (of the original, the w
 the timing column, and `image`: raw RGB bytes. Where the recipe fixes a size, the image column's data is one
 [N, h, w, 3] array and a failed row's pixels are zero; where it does not, `image_height` and `image_width` say each
 row's own, and a failed row is empty. Where `source.decode` is `scaled`, `exact_image` has the pixels of an exact decode
-of one image in a hundred, for the predict stage to compare labels.
+of one image in two hundred, for the predict stage to compare labels.
 """
 
 import itertools
@@ -192,8 +192,8 @@ class _Filling:
             raise
 
     def _is_sampled(self, index: int) -> bool:
-        """Ten in a row of each thousand, so that few batches hold the model up with the exact ones."""
-        return (self.first_row + self.block.rows[index]) % 1000 < 10
+        """Ten in a row of each two thousand, so that few batches hold the model up with the exact ones."""
+        return (self.first_row + self.block.rows[index]) % 2000 < 10
 
     def _put(self, index: int, picture: Picture, image: DecodedImage, hold: Hold) -> None:
         if image.original:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from scripts.bench import plan_memory, startup, table
+from scripts.bench import decode_costs, plan_memory, startup, table
 from scripts.bench.__main__ import main
 from scripts.bench.contenders import check
 from scripts.bench.images import ImageSet, complete
@@ -183,6 +183,13 @@ def test_the_steps_of_a_start_are_parts_of_the_whole_process():
     steps = startup.measure("local")
     assert list(steps)[:-1] == [name for name, _ in startup.GROUPS["local"]]
     assert 0 < sum(steps.values()) - steps["process"] < steps["process"]
+
+
+def test_what_decoding_costs_is_told_for_the_ways_that_a_build_knows(images):
+    _, folder = images
+    assert 0 < decode_costs.measure(folder, "exact") < 1
+    assert 0 < decode_costs.measure(folder, "scaled") < 1
+    assert decode_costs.measure(folder, "backwards") is None
 
 
 @pytest.mark.slow

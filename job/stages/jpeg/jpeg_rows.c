@@ -112,8 +112,10 @@ int rows_read(struct rows *rows, unsigned char *canvas, size_t stride, int count
   if (setjmp(rows->escape)) return -1;
   volatile int done = 0;
   while (done < count && rows->jpeg.output_scanline < rows->jpeg.output_height) {
-    JSAMPROW row = canvas + done * stride + (size_t)rows->left * 3;
-    done += p_jpeg_read_scanlines(&rows->jpeg, &row, 1);
+    JSAMPROW several[16];
+    int wanted = count - done < 16 ? count - done : 16;
+    for (int row = 0; row < wanted; row++) several[row] = canvas + (done + row) * stride + (size_t)rows->left * 3;
+    done += p_jpeg_read_scanlines(&rows->jpeg, several, wanted);
   }
   return done;
 }

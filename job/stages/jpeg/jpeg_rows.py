@@ -35,7 +35,8 @@ class JpegRows:
     def read(self, canvas: Pixels) -> bool:
         """The next rows into [rows, W, 3], as wide as the image; columns that are not decoded keep what they had."""
         count = min(len(canvas), self._height - self.next_row)
-        found = self._library.rows_read(self._handle, canvas.ctypes.data, canvas.strides[0], count)
+        address, _ = canvas.__array_interface__["data"]  # a third of the time of `ctypes.data`
+        found = self._library.rows_read(self._handle, address, canvas.strides[0], count)
         self.next_row += count
         return bool(found == count)
 

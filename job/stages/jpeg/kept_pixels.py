@@ -68,7 +68,7 @@ def _resize_at_once(jpeg: JpegRows, size: Size, kept: Kept, resize: Any, stop: i
     if not jpeg.read(canvas[jpeg.next_row :]):
         return None
     scales = kept.size[0] / size[0], kept.size[1] / size[1]
-    return resize(_view_1chw(canvas), (kept.rows.stop, kept.columns.stop), False, *scales)
+    return resize.default(_view_1chw(canvas), (kept.rows.stop, kept.columns.stop), False, *scales)
 
 
 def _resize_in_strips(jpeg: JpegRows, size: Size, kept: Kept, resize: Any, stop: int) -> Any:
@@ -83,7 +83,7 @@ def _resize_in_strips(jpeg: JpegRows, size: Size, kept: Kept, resize: Any, stop:
             return None
         part_1chw = narrow_1chw[:, :, start : start + count]
         resize.out(canvas_1chw[:, :, :count], (count, columns), False, 1.0, scales[1], out=part_1chw)
-    return resize(narrow_1chw, (kept.rows.stop, columns), False, scales[0], 1.0)
+    return resize.default(narrow_1chw, (kept.rows.stop, columns), False, scales[0], 1.0)
 
 
 @cache
