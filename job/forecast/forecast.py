@@ -36,6 +36,7 @@ class Machines:
 class Forecast(BaseModel):
     """As `tench plan -o json` prints it. `price` is null where the values tell none; `assumed` was not measured."""
 
+    images: int
     images_per_second: float
     seconds: float
     pod_hours: float
@@ -50,7 +51,7 @@ class Forecast(BaseModel):
         doubts = f"; assumed: {', '.join(self.assumed)}" if self.assumed else ""
         fed = counted(math.ceil(self.cores_to_feed_a_replica), "core")
         return (
-            f"{rate(self.images_per_second)} images/s, {duration(self.seconds)}, {pods}{cost}; limited by "
+            f"{counted(self.images, 'image')} at {rate(self.images_per_second)} a second, {duration(self.seconds)}, {pods}{cost}; limited by "
             f"{self.bottleneck}; {fed} would feed a replica{doubts}"
         )
 
@@ -79,6 +80,7 @@ def forecast(
         rates = rates.on_shared_cores(int(machines.decode_cores), machines.replicas * machines.replica_cores)
     outcome = simulate(images, rates, _pods(machines), _shared(spec, machines))
     return Forecast(
+        images=images,
         images_per_second=round(outcome.images_per_second, 2),
         seconds=round(outcome.seconds, 1),
         pod_hours=round(outcome.pod_seconds / 3600, 3),

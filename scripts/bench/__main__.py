@@ -33,6 +33,16 @@ def main(arguments: Sequence[str]) -> int:
 
             print_decoding(console, options.folder, options.against, options.decoding_rounds)
             return 0
+        if options.command == "forecast":
+            from scripts.bench.forecast_check import print_forecast_check
+
+            print_forecast_check(console, options.folder, options.rounds)
+            return 0
+        if options.command == "networks":
+            from scripts.bench.cpu_networks import print_cpu_networks
+
+            print_cpu_networks(console, options.rounds)
+            return 0
         _compare(options, console)
     except ContenderError as error:
         print(error, file=sys.stderr)
@@ -66,13 +76,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="interleaved rounds; medians are shown (1)")
     parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="images to the model at once (256)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench"), help="for all files (build/bench)")
-    commands = parser.add_subparsers(dest="command", metavar="[plan | startup | decoding]")
+    commands = parser.add_subparsers(dest="command", metavar="[plan | startup | decoding | forecast | networks]")
     plan = commands.add_parser("plan", help="peak memory of planning a listing of a million rows")
     plan.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000], help="rows of each listing")
     commands.add_parser("startup", help="where the seconds before the first image go")
     decoding = commands.add_parser("decoding", help="CPU that decoding takes an image, this build and another")
     decoding.add_argument("--against", metavar="REV", help="another build, by its git revision")
     decoding.add_argument("--rounds", dest="decoding_rounds", type=int, default=5, metavar="N", help="rounds (5)")
+    commands.add_parser("forecast", help="runs of three sizes beside what the simulation says of them")
+    commands.add_parser("networks", help="CPU time of networks as Tench runs them and as written by hand")
     return parser
 
 

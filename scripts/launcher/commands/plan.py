@@ -14,7 +14,7 @@ from job.stores.storage import is_bucket
 from tench import api
 from tench.launcher.cluster.target import Target
 from tench.launcher.preflight.estimate import measure
-from tench.launcher.preflight.outlook import outlook_here
+from tench.launcher.preflight.outlook import outlook_here, work_of
 from tench.launcher.preflight.output import write_twice
 from tench.launcher.submit.preview_table import preview_table
 from tench.launcher.submit.proposal import draft, propose
@@ -61,8 +61,7 @@ def _listed(spec: JobSpec, run_id: str | None, problems: list[PreflightError], w
 
 
 def _show(spec: JobSpec, found: Preview, as_json: bool) -> None:
-    left = found.images - found.skipped_images
-    outlook = outlook_here(spec, left, found.bytes, measure(spec, found.run_id))
+    outlook = outlook_here(spec, *work_of(found), measure(spec, found.run_id))
     if as_json:
         told = outlook.model_dump() if outlook else None
         print(json.dumps({**found.model_dump(mode="json"), "forecast": told}, indent=1, ensure_ascii=False))

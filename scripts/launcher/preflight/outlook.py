@@ -7,12 +7,20 @@ from pathlib import Path
 
 from job.forecast.forecast import Forecast, Machines, forecast
 from job.forecast.rates import DEFAULT_GPU, GPU_GFLOPS
+from job.results.preview import Preview
 from job.spec.spec import JobSpec
 from job.stages.machine import cores
 from tench.launcher.preflight.estimate import Measured
 from tench.launcher.preflight.pod_groups import PodGroup
 
+A_MILLION = 1_000_000
 _GPU_DEVICE = Path("/dev/nvidia0")
+
+
+def work_of(found: Preview) -> tuple[int, int | None]:
+    """The images that are left to do and their bytes; a million where only a part of the source was listed."""
+    images = A_MILLION if found.is_sample else found.images - found.skipped_images
+    return images, round(found.bytes * images / found.images) if found.bytes and found.images else None
 
 
 def outlook_here(spec: JobSpec, images: int, total_bytes: int | None, measured: Measured | None) -> Forecast | None:

@@ -26,7 +26,7 @@ from tench.launcher.preflight.checks import check_run
 from tench.launcher.preflight.estimate import Estimate, Measured, estimate, measure
 from tench.launcher.preflight.finding import Finding, error, warning
 from tench.launcher.preflight.operator import find_operator
-from tench.launcher.preflight.outlook import outlook_on_pods
+from tench.launcher.preflight.outlook import outlook_on_pods, work_of
 from tench.launcher.preflight.pod_groups import pod_groups
 from tench.launcher.submit.preview_table import preview_table
 
@@ -124,7 +124,7 @@ def propose(drafted: Draft, images_per_second: float | None, console: Console) -
     images = found.images - found.skipped_images if found and not found.is_sample else None
     groups = pod_groups(drafted.release.rayjob)
     measured = given or measure(spec, run_id)
-    outlook = outlook_on_pods(spec, groups, images or 0, found.bytes if found else None, measured)
+    outlook = outlook_on_pods(spec, groups, *work_of(found), measured) if found else None
     return Proposal(drafted, found, findings, estimate(spec, groups, images, measured), outlook)
 
 
