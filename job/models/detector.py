@@ -73,8 +73,7 @@ def autocast_heavy_parts(network: torch.nn.Module, placement: Placement) -> None
             parent, part = network.get_submodule(parent_name), network.get_submodule(name)
         except AttributeError:
             continue
-        if placement.dtype != torch.float32:
-            part = Autocast(part, placement)
+        part = placement.packed(part) if placement.dtype == torch.float32 else Autocast(part, placement)
         # Images of a detector come in many shapes, and each would be compiled for itself.
         setattr(parent, child, placement.compiled(part, dynamic=True) if name == "backbone" else part)
 

@@ -6,6 +6,7 @@ from functools import cache
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from job.models.packed import can_pack, packed
 from job.recipe import Recipe
 from job.spec.spec import ModelSpec
 
@@ -68,7 +69,7 @@ class Placement:
         return str(self.dtype).removeprefix("torch.")
 
     def place(self, model: torch.nn.Module) -> torch.nn.Module:
-        """The model itself, for inference, in its precision; channels last, in which convolutions are fastest."""
+        """The model, for inference, in its precision; channels last, in which convolutions are fastest."""
         model = model.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
         norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
         statistics = [{key: value.clone() for key, value in norm.state_dict().items()} for norm in norms]
@@ -76,7 +77,12 @@ class Placement:
         # Statistics of a batch norm rounded to 8 bits shift every channel; kept in float32 they cost nothing.
         for norm, state in zip(norms, statistics, strict=True):
             norm.float().load_state_dict(state)
-        return self.compiled(model)
+        return self.compiled(self.packed(model))
+
+    def packed(self, model: torch.nn.Module) -> torch.nn.Module:
+        """Ready for a CPU in float32; the model itself for other devices and precisions, and for a compiler."""
+        is_float32_on_cpu = torch.device(self.device).type == "cpu" and self.dtype == torch.float32
+        return packed(model) if is_float32_on_cpu and not self.compile and can_pack() else model
 
     def compiled(self, model: torch.nn.Module, dynamic: bool = False) -> torch.nn.Module:
         if not self.compile:

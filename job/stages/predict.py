@@ -13,6 +13,7 @@ import pyarrow as pa
 import torch
 
 from job.errors import ModelError, RunFailed, TenchError
+from job.models.batch_limit import BatchLimit
 from job.models.device import use_threads
 from job.models.load import load_predictor, load_resolved
 from job.models.predictor import Classifier, Detection, Detector
@@ -68,6 +69,7 @@ class PredictStage:
         self._batch_size = batch_size
         self._device = torch.device(device)
         self._threads = threads
+        self._limit = BatchLimit(device)
         self._predictor = (
             load_resolved(resolved, device, threads) if resolved else load_predictor(spec, device, threads)
         )
@@ -79,6 +81,14 @@ class PredictStage:
         self.labels = list(self._predictor.labels)
         self._labels = pa.array(self.labels, pa.string())
         self.precision: str = getattr(self._predictor, "precision", "its own")
+
+    @property
+    def memory_note(self) -> str:
+        """What is to be said beside the device's name where its memory was not enough; else nothing."""
+        if not self._limit.ran_out:
+            return ""
+        now = self._limit.images(self._batch_size)
+        return f", out of memory {self._limit.ran_out} times (batches of {now} images of {self._batch_size})"
 
     def __call__(self, decoded: pa.Table) -> pa.Table:
         use_threads(self._threads)
@@ -92,15 +102,15 @@ class PredictStage:
                     carried = carried_columns(batch, self._spec.task, predicted, predict)
                     rows.append(pa.RecordBatch.from_arrays([*carried, *predicted], schema=schema))
         except torch.OutOfMemoryError as error:
-            text = f"{self._spec.name} needs more than the memory of {self._device}"
-            raise RunFailed(f"{text}; make compute.batch_size smaller than {self._batch_size} ({error})") from error
+            text = f"{self._spec.name} needs more than the memory of {self._device} for one image"
+            raise RunFailed(f"{text}; take a GPU that has more, or model.precision: bfloat16 ({error})") from error
         return pa.Table.from_batches(rows, schema)
 
     def _classify(self, decoded: pa.RecordBatch) -> list[pa.Array]:
         failed = failed_rows(decoded)
         predictor = cast(Classifier, self._predictor)
         pixels = fixed_pixels(decoded, cast(Size, self._recipe.size))
-        tops = [self._top(predictor, pixels[indices]) for indices in _batches(failed, self._batch_size)]
+        tops = [top for indices in _batches(failed, self._batch_size) for top in self._tops(predictor, pixels[indices])]
         if not tops:
             return [pa.nulls(decoded.num_rows, field.type) for field in prediction_fields("classify")]
         # The only wait for the device: every batch was queued, and one transfer fetches all results.
@@ -109,13 +119,18 @@ class PredictStage:
         self._check_probabilities(extremes_n2, decoded, failed)
         return self._classify_columns(failed, scores_nk, indices_nk)
 
+    def _tops(self, predictor: Classifier, pixels_nhwc: npt.NDArray[np.uint8]) -> list[tuple[torch.Tensor, ...]]:
+        """Of one batch, or of its parts where the device has no memory for all of it."""
+        return self._limit.run(len(pixels_nhwc), lambda start, stop: self._top(predictor, pixels_nhwc[start:stop]))
+
     def _top(self, predictor: Classifier, pixels_nhwc: npt.NDArray[np.uint8]) -> tuple[torch.Tensor, ...]:
         """Scores and indices [N, K], and each row's lowest and highest score [N, 2]."""
         count = len(pixels_nhwc)
         images = torch.from_numpy(pixels_nhwc)
-        if self._spec.compile and count < self._batch_size:
+        full = self._limit.images(self._batch_size)
+        if self._spec.compile and count < full:
             # A compiled network is compiled anew for every size of batch; a filled one is cheaper.
-            images = torch.cat([images, images.new_zeros((self._batch_size - count, *images.shape[1:]))])
+            images = torch.cat([images, images.new_zeros((full - count, *images.shape[1:]))])
         probabilities = self._call(predictor.predict, self._to_device(images))
         expected = (len(images), len(self._labels))
         if not isinstance(probabilities, torch.Tensor) or probabilities.shape != expected:
@@ -164,13 +179,23 @@ class PredictStage:
         found: list[Detection] = []
         pixels = [image.shape[0] * image.shape[1] for image in images]
         for indices in _batches_of_pixels(failed, self._batch_size, pixels):
-            inputs = [self._to_device(torch.from_numpy(images[index])) for index in indices]
-            detections = self._call(predictor.predict, inputs, [originals[index] for index in indices])
-            if len(detections) != len(inputs):
-                given = f"{len(detections)} detections for {len(inputs)} images"
-                raise RunFailed(f"{self._spec.name}: predict gave {given}")
-            found += [Detection(*detection) for detection in detections]
+            inputs = [images[index] for index in indices]
+            sizes = [originals[index] for index in indices]
+            parts = self._limit.run(
+                len(inputs),
+                lambda start, stop: self._found(predictor, inputs[start:stop], sizes[start:stop]),  # noqa: B023
+            )
+            found += [detection for part in parts for detection in part]
         return self._detect_columns(failed, found)
+
+    def _found(
+        self, predictor: Detector, images: Sequence[npt.NDArray[np.uint8]], sizes: Sequence[Size]
+    ) -> list[Detection]:
+        inputs = [self._to_device(torch.from_numpy(image)) for image in images]
+        detections = self._call(predictor.predict, inputs, sizes)
+        if len(detections) != len(inputs):
+            raise RunFailed(f"{self._spec.name}: predict gave {len(detections)} detections for {len(inputs)} images")
+        return [Detection(*detection) for detection in detections]
 
     def _detect_columns(self, failed: Flags, found: Sequence[Detection]) -> list[pa.Array]:
         counts = np.array([len(detection.scores) for detection in found], np.int64)

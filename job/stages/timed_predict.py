@@ -30,7 +30,7 @@ class TimedPredict:
             "decode_s": sum(figures["decode_s"] for figures in before),
             "predict_s": round(time.perf_counter() - started, 4),
             "load_s": round(self._load_s, 4),
-            "device": self._device,
+            "device": f"{self._device}{self._stage.memory_note}",
             "device_name": device_name(self._device),
             "precision": self._stage.precision,
             # With every table, for any may be lost: 1,000 names are 20 KB beside 1,000 rows.

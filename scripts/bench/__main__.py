@@ -38,6 +38,16 @@ def main(arguments: Sequence[str]) -> int:
 
             print_reading(console, options.folder, options.images, options.against, options.rounds, options.small)
             return 0
+        if options.command == "forecast":
+            from scripts.bench.forecast_check import print_forecast_check
+
+            print_forecast_check(console, options.folder, options.rounds)
+            return 0
+        if options.command == "networks":
+            from scripts.bench.cpu_networks import print_cpu_networks
+
+            print_cpu_networks(console, options.rounds)
+            return 0
         _compare(options, console)
     except ContenderError as error:
         print(error, file=sys.stderr)
@@ -71,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="interleaved rounds; medians are shown (1)")
     parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="images to the model at once (256)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench"), help="for all files (build/bench)")
-    commands = parser.add_subparsers(dest="command", metavar="[plan | startup | decoding | reading]")
+    commands = parser.add_subparsers(
+        dest="command", metavar="[plan | startup | decoding | reading | forecast | networks]"
+    )
     plan = commands.add_parser("plan", help="peak memory of planning a listing of a million rows")
     plan.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000], help="rows of each listing")
     commands.add_parser("startup", help="where the seconds before the first image go")
@@ -81,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     reading = commands.add_parser("reading", help="loose files, tars and Parquet from a folder and a bucket")
     reading.add_argument("--against", metavar="REV", help="another build, by its git revision")
     reading.add_argument("--small", action="store_true", help="thumbnails of 5 KB, where reading is most of the work")
+    commands.add_parser("forecast", help="runs of three sizes beside what the simulation says of them")
+    commands.add_parser("networks", help="CPU time of networks as Tench runs them and as written by hand")
     return parser
 
 

@@ -55,6 +55,7 @@ def test_plan_says_what_a_run_would_do_and_does_nothing(job):
     assert done.stdout.startswith("pets-")
     assert "2: cat 1, dog 2" in done.stderr
     assert "nothing to skip, a new run" in done.stderr
+    assert "limited by" in done.stderr
     assert not (job / "runs").exists()
 
 
@@ -65,6 +66,7 @@ def test_plan_in_json_for_scripts(job):
     assert found["bytes"] == sum(path.stat().st_size for path in job.glob("images/*/*.jpg"))
     assert found["sample_uris"][0] == str(job / "images/cat/0.jpg")
     assert (found["state"], found["skipped_shards"], found["skipped_images"]) == ("new", 0, 0)
+    assert found["forecast"]["seconds"] > 0
 
 
 @pytest.mark.slow

@@ -14,6 +14,9 @@ metadata:
   {{- if eq .role "head" }}
   {{- $annotations = dict "cluster-autoscaler.kubernetes.io/safe-to-evict" "false" "karpenter.sh/do-not-disrupt" "true" }}
   {{- end }}
+  {{- with .group.pricePerHour }}
+  {{- $_ := set $annotations "tench/price-per-hour" (toString .) }}
+  {{- end }}
   {{- with merge (deepCopy ($values.podAnnotations | default dict)) $annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}

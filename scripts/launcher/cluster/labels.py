@@ -12,6 +12,7 @@ INSTANCE = "app.kubernetes.io/instance"  # the Helm release
 COMPONENT = "app.kubernetes.io/component"  # a pod's role
 RUN_ID = "tench/run-id"
 OUTPUT_URI = "tench/output-uri"  # an annotation: a label's value takes no URI
+PRICE = "tench/price-per-hour"  # an annotation of pods, as the values give it
 
 # Kueue's, which the chart writes for it.
 QUEUE_NAME = "kueue.x-k8s.io/queue-name"

@@ -13,9 +13,13 @@ from job.spec.spec_file import load_spec
 from job.stores.storage import is_bucket
 from tench import api
 from tench.launcher.cluster.target import Target
+from tench.launcher.preflight.estimate import measure
+from tench.launcher.preflight.outlook import outlook_here, work_of
 from tench.launcher.preflight.output import write_twice
 from tench.launcher.submit.preview_table import preview_table
 from tench.launcher.submit.proposal import draft, propose
+
+NOTHING_KNOWN = "none: no earlier run of this model, and its work for an image is not known"
 
 
 def run(spec_path: str, run_id: str | None, as_json: bool, force: bool) -> None:
@@ -29,7 +33,7 @@ def run(spec_path: str, run_id: str | None, as_json: bool, force: bool) -> None:
     if not any(isinstance(each, OutputError) for each in problems) and (found is None or found.state != "complete"):
         problems += _refused_write(run_paths(spec, run_id).uri)
     if found is not None:
-        _show(found.model_copy(update={"problems": [str(each) for each in problems]}), as_json)
+        _show(spec, found.model_copy(update={"problems": [str(each) for each in problems]}), as_json)
     if problems and not (force and found):
         raise _all_of(problems)
     if found is not None and not as_json:
@@ -56,11 +60,15 @@ def _listed(spec: JobSpec, run_id: str | None, problems: list[PreflightError], w
         return None
 
 
-def _show(found: Preview, as_json: bool) -> None:
+def _show(spec: JobSpec, found: Preview, as_json: bool) -> None:
+    outlook = outlook_here(spec, *work_of(found), measure(spec, found.run_id))
     if as_json:
-        print(found.model_dump_json(indent=1))
-    else:
-        Console(stderr=True).print(preview_table(found))
+        told = outlook.model_dump() if outlook else None
+        print(json.dumps({**found.model_dump(mode="json"), "forecast": told}, indent=1, ensure_ascii=False))
+        return
+    table = preview_table(found)
+    table.add_row("forecast", outlook.line() if outlook else NOTHING_KNOWN)
+    Console(stderr=True).print(table)
 
 
 def _refused_write(run_uri: str) -> Sequence[PreflightError]:

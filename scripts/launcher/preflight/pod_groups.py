@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tench.launcher.cluster.kube import Object
+from tench.launcher.cluster.labels import PRICE
 from tench.launcher.cluster.roles import values_of
 from tench.launcher.preflight.quantity import Resources, add, parse_all, times
 
@@ -15,6 +16,7 @@ class PodGroup:
     role: str
     count: int
     spec: Object
+    price_an_hour: float | None = None  # of one
 
     @property
     def values(self) -> str:
@@ -68,11 +70,18 @@ def is_gpu(resource: str) -> bool:
 def _groups(spec: Object) -> Iterator[PodGroup]:
     cluster = spec.get("rayClusterSpec")
     if cluster:
-        yield PodGroup("head", 1, cluster["headGroupSpec"]["template"]["spec"])
+        head = cluster["headGroupSpec"]["template"]
+        yield PodGroup("head", 1, head["spec"], _price(head))
         for group in cluster["workerGroupSpecs"]:
-            yield PodGroup(group["groupName"].removesuffix("s"), group["replicas"], group["template"]["spec"])
+            template, role = group["template"], group["groupName"].removesuffix("s")
+            yield PodGroup(role, group["replicas"], template["spec"], _price(template))
     if spec.get("submitterPodTemplate"):
         yield PodGroup("submitter", 1, spec["submitterPodTemplate"]["spec"])
+
+
+def _price(template: Object) -> float | None:
+    price = (template.get("metadata", {}).get("annotations") or {}).get(PRICE)
+    return None if price is None else float(price)
 
 
 def _container_requests(container: Object) -> Resources:

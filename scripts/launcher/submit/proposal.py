@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from job.errors import OutputError, PreflightError, SourceError, StoreError
+from job.forecast.forecast import Forecast
 from job.models.model_files import missing_model_files
 from job.plan.paths import RunPaths
 from job.plan.plan import check_unchanged
@@ -25,6 +26,7 @@ from tench.launcher.preflight.checks import check_run
 from tench.launcher.preflight.estimate import Estimate, Measured, estimate, measure
 from tench.launcher.preflight.finding import Finding, error, warning
 from tench.launcher.preflight.operator import find_operator
+from tench.launcher.preflight.outlook import outlook_on_pods, work_of
 from tench.launcher.preflight.pod_groups import pod_groups
 from tench.launcher.submit.preview_table import preview_table
 
@@ -50,6 +52,7 @@ class Proposal:
     preview: Preview | None
     findings: Sequence[Finding]
     estimate: Estimate
+    outlook: Forecast | None
 
     @property
     def errors(self) -> list[Finding]:
@@ -70,6 +73,7 @@ class Proposal:
             "namespace": self.draft.kube.namespace,
             "findings": [each.model_dump() for each in self.findings],
             "estimate": self.estimate.model_dump(),
+            "forecast": self.outlook.model_dump() if self.outlook else None,
         }
 
     def show(self, console: Console) -> None:
@@ -83,6 +87,8 @@ class Proposal:
         for each in self.findings:
             table.add_row(Text(each.level, STYLES[each.level]), Text(f"{each.what}: {each.text}"))
         table.add_row(Text("asks for", "bold"), Text(self.estimate.line()))
+        if self.outlook:
+            table.add_row(Text("forecast", "bold"), Text(self.outlook.line()))
         console.print(table)
 
 
@@ -117,7 +123,9 @@ def propose(drafted: Draft, images_per_second: float | None, console: Console) -
     given = Measured(images_per_second=images_per_second, source="as given") if images_per_second else None
     images = found.images - found.skipped_images if found and not found.is_sample else None
     groups = pod_groups(drafted.release.rayjob)
-    return Proposal(drafted, found, findings, estimate(spec, groups, images, given or measure(spec, run_id)))
+    measured = given or measure(spec, run_id)
+    outlook = outlook_on_pods(spec, groups, *work_of(found), measured) if found else None
+    return Proposal(drafted, found, findings, estimate(spec, groups, images, measured), outlook)
 
 
 def _preview(spec: JobSpec, run_id: str) -> tuple[Preview | None, list[Finding]]:

@@ -238,14 +238,37 @@ def test_a_model_that_raises_is_shown_by_its_own_two_lines():
     assert line == "    return self.no_such_network(images)"
 
 
-def test_memory_that_does_not_suffice_names_the_batch_size():
+def run_out_above(room, predict):
+    """The model's `predict`, on a device that has memory for so many images."""
+
+    def predict_or_run_out(images, *sizes):
+        if len(images) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return predict(images, *sizes)
+
+    return predict_or_run_out
+
+
+@pytest.mark.parametrize("room", [1, 2, 3])
+@pytest.mark.parametrize(("model", "options"), [(Colours, {}), (Colours, {"compile": True}), (Corners, {})])
+def test_memory_that_runs_out_costs_no_row_and_changes_none(model, options, room):
+    decoded = make_decoded(model.recipe, pictures(9))
+    expected = make_stage(model, **options)(decoded)
+    stage = make_stage(model, **options)
+    assert stage.memory_note == ""
+    stage._predictor.predict = run_out_above(room, stage._predictor.predict)
+    assert stage(decoded).equals(expected)
+    assert stage.memory_note.endswith(f"(batches of {1 if room == 1 else 2} images of 4)")
+
+
+def test_memory_that_does_not_suffice_for_one_image_says_so():
     stage = make_stage(Colours)
 
     def predict(images):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     stage._predictor.predict = predict
-    with pytest.raises(RunFailed, match=r"make compute\.batch_size smaller than 4"):
+    with pytest.raises(RunFailed, match=r"more than the memory of cpu for one image; take a GPU that has more"):
         stage(make_decoded(Colours.recipe, pictures(2)))
 
 

@@ -31,6 +31,7 @@ from tench.launcher.preflight.kueue import check_queue
 from tench.launcher.preflight.namespace import check_namespace
 from tench.launcher.preflight.nodes import check_nodes
 from tench.launcher.preflight.operator import find_operator
+from tench.launcher.preflight.outlook import outlook_here, outlook_on_pods
 from tench.launcher.preflight.output import check_output
 from tench.launcher.preflight.placement import why_not
 from tench.launcher.preflight.pod_groups import is_gpu, pod_groups, requests_of
@@ -605,3 +606,35 @@ def test_an_earlier_run_of_the_same_model_tells_the_speed_of_a_replica(tmp_path)
 def test_without_an_earlier_run_nothing_is_measured(tmp_path):
     assert measure(spec_with(str(tmp_path / "none")), "pets-new") is None
     assert os.listdir(tmp_path) == []
+
+
+# The forecast
+
+
+def test_a_forecast_tells_the_price_of_all_pods_and_what_was_assumed():
+    prices = ["head.pricePerHour=0.25", "workers.pricePerHour=3.5"]
+    groups = groups_of(release(*prices))
+    assert [(group.role, group.count, group.price_an_hour) for group in groups][:2] == [
+        ("head", 1, 0.25),
+        ("worker", 2, 3.5),
+    ]
+    spec = spec_with("s3://results/runs", concurrency=2)
+    found = outlook_on_pods(spec, groups, 10_000_000, None, None)
+    assert found.price == pytest.approx((0.25 + 2 * 3.5) * found.seconds / 3600, abs=0.01)
+    assert found.assumed == ["a model on H200", "images of 110 KB"]
+
+
+def test_a_forecast_knows_the_gpu_that_nodes_are_selected_by():
+    groups = groups_of(release(r"workers.nodeSelector.nvidia\.com/gpu\.product=Tesla-T4"))
+    found = outlook_on_pods(spec_with("s3://results/runs", concurrency=2), groups, 10**6, 10**11, None)
+    assert (found.assumed, found.price) == (["a model on T4"], None)
+
+
+def test_a_forecast_of_what_nobody_knows_is_none():
+    spec = spec_with("s3://results/runs")
+    unknown = spec.model_copy(update={"model": spec.model.model_copy(update={"kind": "python", "name": "my:Model"})})
+    assert outlook_on_pods(unknown, groups_of(release()), 1000, None, None) is None
+    assert outlook_on_pods(spec, [], 1000, None, None) is None
+    assert outlook_here(spec, 0, 0, None) is None
+    measured = Measured(images_per_second=100, source="as given")
+    assert outlook_on_pods(unknown, groups_of(release()), 1000, None, measured).bottleneck.startswith("predict")
