@@ -70,6 +70,9 @@ IMAGE: Variable[str | None] = Variable(
 PROFILE: Variable[str | None] = Variable(
     "TENCH_PROFILE", None, "The file of chart values that `plan`, `submit` and `render` use where no `-f` is given", str
 )
+RAY_START_TIMEOUT_S = Variable(
+    "TENCH_RAY_START_TIMEOUT_S", 120.0, "How long Ray may take to start, or to be connected to, in seconds", _seconds
+)
 RETRY_DEADLINE_S = Variable(
     "TENCH_RETRY_DEADLINE_S", 180.0, "How long a read or write of a store is tried again, in seconds", _seconds
 )
@@ -80,6 +83,7 @@ VARIABLES: tuple[Variable[str | None] | Variable[float] | Variable[int | None], 
     DECODE_BYTES,
     IMAGE,
     PROFILE,
+    RAY_START_TIMEOUT_S,
     RETRY_DEADLINE_S,
 )
 

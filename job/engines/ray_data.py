@@ -6,12 +6,9 @@ works out the rest, so the driver holds no list of images.
 
 import logging
 import os
-import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import pyarrow as pa
@@ -20,18 +17,19 @@ from job.engines.capacity import await_capacity, divide
 from job.engines.devices import gpus_wanted, precision_on, replica_device
 from job.engines.engine import Work
 from job.engines.ray_errors import unwrapped, wrapped
+from job.engines.ray_start import init_ray, late
 from job.errors import PreflightError, TenchError
 from job.models.resolve import ResolvedModel
 from job.recipe import Recipe
+from job.settings import RAY_START_TIMEOUT_S
 from job.spec.spec import ComputeSpec, ModelSpec
-from job.spec.spec_file import folders_of_specs
-from job.stages.machine import cores
 from job.stages.slots import Slots
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
 MAX_TASKS = 5000  # 2 to 5 KB each in the driver; a task of a larger run takes several chunks
+LATE_STOP_TIMEOUT_S = 5.0
 BLOCK_BYTES = 256 << 20  # a chunk of 1,000 images at 224² is 150 MB; Ray's 128 MiB would cut it in two
 
 
@@ -42,44 +40,54 @@ class RayEngine:
 
     def __init__(self, compute: ComputeSpec) -> None:
         self._compute = compute
-        self._thread = threading.Thread(target=self._hold_ray)
+        self._thread = threading.Thread(target=self._hold_ray, daemon=True)
         self._error: BaseException | None = None
         self._ready, self._stopped = threading.Event(), threading.Event()
 
     def __enter__(self) -> Self:
         # Read when Ray is imported. A cluster of fixed size has no node types that its autoscaler could miss.
         os.environ.setdefault("RAY_SCHEDULER_EVENTS", "0")
-        try:
-            import ray  # noqa: F401 - here nothing else holds Python yet: it is soon done, and Ray starts the sooner
-        except ImportError as error:
-            raise PreflightError(f"Ray did not start: {error}") from error
         self._thread.start()
+        try:
+            import ray  # noqa: F401 - here nothing else holds Python yet: it is soon done, and Ray there the sooner
+        except ImportError as error:
+            self._stopped.set()
+            raise PreflightError(f"Ray did not start: {error}") from error
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Waits until Ray is down: a reference that another thread drops meanwhile makes Ray end this process."""
+        """Waits until Ray is down: a reference that another thread drops meanwhile makes Ray end this process.
+
+        Not for one that never came up: its head ends with this process.
+        """
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(None if self._ready.is_set() else LATE_STOP_TIMEOUT_S)
 
     def _hold_ray(self) -> None:
-        """Starts Ray, and lives as long: the kernel kills Ray's processes when the thread that made them ends."""
-        import ray
-
+        """Starts Ray, and takes it down in the end."""
+        head = None
         try:
-            init_ray(self._compute)
+            head = init_ray(self._compute)
             import ray.data
         except BaseException as error:
             self._error = error
         finally:
             self._ready.set()
         self._stopped.wait()
-        ray.shutdown()
+        if self._error is None:
+            ray.shutdown()
+        if head:
+            head.stop()
 
     @cached_property
     def slots(self) -> Slots:
         import ray
 
-        self._ready.wait()
+        timeout_s = RAY_START_TIMEOUT_S.value()
+        if not self._ready.wait(timeout_s):
+            raise PreflightError(late(timeout_s))
+        if isinstance(self._error, PreflightError):
+            raise self._error
         if self._error:
             raise PreflightError(f"Ray did not start: {self._error}") from self._error
         if "RAY_ADDRESS" in os.environ:
@@ -126,52 +134,6 @@ class RayEngine:
 def _precision_here(model: ModelSpec, gpus: float, cpu_fallback: bool) -> str | None:
     with wrapped():
         return precision_on(model, [replica_device(gpus, cpu_fallback)])
-
-
-def init_ray(compute: ComputeSpec) -> None:
-    """Connects, or starts an embedded Ray with a core for each replica beside those that decode: they take turns."""
-    import ray
-    from ray.job_config import JobConfig
-
-    if ray.is_initialized():
-        return
-    if "RAY_ADDRESS" in os.environ:
-        ray.init(logging_level=logging.ERROR)
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    replicas = compute.concurrency * compute.cpus_per_replica
-    with python_path():
-        # Its warnings are of the thread it starts in, and of the token it makes for itself.
-        # "local": without it Ray would join a cluster that somebody started on this machine.
-        ray.init(
-            "local",
-            num_cpus=cores() + replicas,
-            include_dashboard=False,
-            logging_level=logging.ERROR,
-            # Else Ray puts the working folder first on its workers' path, before Python's own modules.
-            job_config=JobConfig(_client_job=True),
-        )
-
-
-@contextmanager
-def python_path() -> Iterator[None]:
-    """Ray's workers, made meanwhile, import what this process can.
-
-    What is named here comes before Python's own modules there: the folders of users' modules are not, but where Tench
-    itself lies in one. A worker that loads such a model looks into them last.
-    """
-    before = os.environ.get("PYTHONPATH")
-    ours = str(Path(__file__).parents[2])
-    users = {"", os.getcwd(), *folders_of_specs()} - {ours, *(before or "").split(os.pathsep)}
-    installed = (sys.prefix, sys.base_prefix)
-    own = [path for path in sys.path if path not in users and not path.startswith(installed)]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [*own, before]))
-    try:
-        yield
-    finally:
-        os.environ.pop("PYTHONPATH")
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
 
 
 def configure_ray_data() -> None:

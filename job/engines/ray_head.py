@@ -1,0 +1,117 @@
+"""A Ray of this machine, as a program: `python -P ray_head.py CPUS`, told its driver's end by the end of its input.
+
+It runs before the driver has imported anything heavy, in a process that does nothing else: `ray.init` in a thread of a
+driver that imports torch at that moment has been seen to stop for ever. One line of JSON says where it is.
+
+`ray.init` starts five more Python processes, 6 seconds of CPU and 500 MB in all, of which a run uses one: the cluster's
+autoscaler, the dashboard, an agent of it and one for runtime environments have nothing to do here. What brings the
+workers' output to the driver is a thread of this process. Ray's own way stands where a version of Ray differs.
+
+Imports nothing of Tench: it is started by its path.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+# Raylet insists on both agents, and ends with them. It reads their ports from files: -1 is a service that is not there.
+_IDLE = "import os, time\nwhile os.getppid() == int(os.environ['RAY_RAYLET_PID']): time.sleep(1)"
+_AGENTS = ("--dashboard_agent_command=", "--runtime_env_agent_command=")
+_PORTS = ("METRICS_AGENT", "METRICS_EXPORT", "DASHBOARD_AGENT_LISTEN", "RUNTIME_ENV_AGENT")
+
+
+def start(cpus: int) -> tuple[str, Callable[[], Any]]:
+    """Starts Ray: its address, and what stops it. The processes end with the thread that calls this, too."""
+    try:
+        return _start_bare(cpus)
+    except (ImportError, AttributeError, TypeError) as error:
+        print(f"ray {_ray_version()} is started in its own way: {error}", file=sys.stderr)
+    import ray
+
+    ray.init("local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    return str(ray.get_runtime_context().gcs_address), ray.shutdown
+
+
+def _start_bare(cpus: int) -> tuple[str, Callable[[], Any]]:
+    import ray
+    from ray._private import services
+    from ray._private.authentication import authentication_token_setup as tokens
+    from ray._private.node import Node
+    from ray._private.parameter import RayParams
+
+    raylet: Any = ray._raylet  # compiled, without stubs for all of it
+    persist_port = raylet.persist_port
+
+    class Head(Node):  # type: ignore[misc]
+        def start_api_server(self, **_: Any) -> None:
+            self._webui_url = None
+
+        def start_log_monitor(self) -> None:
+            """A thread, once there is something to follow."""
+
+        def start_raylet(self, *arguments: Any, **options: Any) -> None:
+            for port in _PORTS:
+                persist_port(self._session_dir, self._node_id, getattr(raylet, f"{port}_PORT_NAME"), -1)
+            super().start_raylet(*arguments, **options)
+
+    start_process = services.start_ray_process
+
+    def start_without_agents(command: list[str], *arguments: Any, **options: Any) -> Any:
+        return start_process([_without_agent(word) for word in command], *arguments, **options)
+
+    services.start_ray_process = start_without_agents
+    try:
+        if tokens.enable_token_auth_by_default():
+            tokens.ensure_token_if_auth_enabled(None, create_token_if_missing=True)
+        parameters = RayParams(
+            num_cpus=cpus,
+            include_dashboard=False,
+            no_monitor=True,
+            redirect_output=None,
+            # Else workers start, as many as there are CPUs, that nobody has use for.
+            _system_config={"prestart_worker_first_driver": False},
+        )
+        node = Head(parameters, head=True, shutdown_at_exit=False, spawn_reaper=True, ray_init_cluster=True)
+    finally:
+        services.start_ray_process = start_process
+    threading.Thread(target=_follow_logs, args=[node], daemon=True).start()
+    return str(node.gcs_address), partial(node.kill_all_processes, check_alive=False, allow_graceful=True)
+
+
+def _without_agent(word: str) -> str:
+    """The word of raylet's command line, an agent's command replaced by one of a process that idles."""
+    for option in _AGENTS:
+        if word.startswith(option):
+            return option + subprocess.list2cmdline([sys.executable, "-ISc", _IDLE])
+    return word
+
+
+def _follow_logs(node: Any) -> None:
+    """What workers write goes to whoever is connected, as Ray's own process for it does."""
+    from ray._private.log_monitor import LogMonitor, is_proc_alive
+
+    LogMonitor(node.node_ip_address, node.get_logs_dir_path(), node.get_gcs_client(), is_proc_alive).run()
+
+
+def _ray_version() -> str:
+    import ray
+
+    return str(ray.__version__)
+
+
+def main(cpus: int) -> None:
+    answers = os.dup(1)
+    os.dup2(2, 1)  # whatever Ray prints is no answer
+    address, stop = start(cpus)
+    os.write(answers, json.dumps({"address": address}).encode() + b"\n")
+    sys.stdin.buffer.read()  # until the driver is gone, however it ended
+    stop()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
