@@ -1,9 +1,10 @@
-"""Capacity: what a Ray cluster has, and how replicas and decode tasks share it."""
+"""Capacity: what a Ray cluster has, and how replicas and decoding share it."""
 
 import logging
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from job.engines.devices import gpus_wanted
 from job.errors import PreflightError
@@ -14,7 +15,51 @@ from job.stages.slots import Slots
 log = logging.getLogger(__name__)
 
 THREADS_PER_TASK = 4  # more of them wait for each other's Python
+THREADS_BESIDE = 8  # of a replica's process, likewise: it is one, where tasks are several
 POLL_S = 5
+
+
+@dataclass(frozen=True)
+class NodeSize:
+    """What Ray was told of a node."""
+
+    cpus: int
+    gpus: float = 0.0
+
+    def room(self, compute: ComputeSpec, gpus: float) -> int:
+        """How many replicas of so many GPUs it holds."""
+        by_cpu = self.cpus // compute.cpus_per_replica
+        return min(compute.concurrency, by_cpu, int(self.gpus / gpus) if gpus else by_cpu)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where decoding goes: beside the model, each replica with threads of its own, or in tasks of its own. And why."""
+
+    slots: Slots
+    is_beside: bool
+    reason: str
+
+    def __str__(self) -> str:
+        place = "beside the model" if self.is_beside else "in tasks of its own, through Ray's object store"
+        return f"images are decoded {place}: {self.reason}"
+
+
+def lay_out(nodes: Sequence[NodeSize], compute: ComputeSpec, gpus: float) -> Layout:
+    """Beside the model, where no node that could decode idles and a process's threads can use its share of CPUs."""
+    homes = [node for node in nodes if node.room(compute, gpus)]
+    without = sum(1 for node in nodes if node.cpus) - min(len(homes), compute.concurrency)
+    if without or not homes:
+        slots = divide([node.cpus for node in nodes], compute)
+        return Layout(slots, False, f"{without} of the nodes {'has' if without == 1 else 'have'} CPUs and no replica")
+    most = max(node.room(compute, gpus) for node in homes)
+    spare = min(node.cpus // node.room(compute, gpus) for node in homes) - compute.cpus_per_replica
+    if spare > THREADS_BESIDE:
+        slots = divide([node.cpus for node in nodes], compute)
+        return Layout(slots, False, f"{spare} CPUs a replica are more than one process's threads can use")
+    threads = max(1, spare)
+    slots = Slots(threads * compute.concurrency, threads, compute.concurrency, most)
+    return Layout(slots, True, f"with {threads} thread{'s' * (threads > 1)} a replica")
 
 
 def divide(cpus_by_node: Sequence[int], compute: ComputeSpec) -> Slots:

@@ -1,5 +1,6 @@
-"""The Ray engine: read+decode in tasks that use threads, prediction in an actor pool of exactly `concurrency`.
+"""The Ray engine: an actor pool of exactly `concurrency`, each replica reading and decoding its own chunks.
 
+Where other nodes are to decode, tasks do, and pixels go through Ray's object store: `capacity` says which.
 Ray Data moves the blocks and retries what is lost; commits stay with the driver. A task is given chunk numbers and
 works out the rest, so the driver holds no list of images.
 """
@@ -8,25 +9,29 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from functools import cached_property, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import pyarrow as pa
 
-from job.engines.capacity import await_capacity, divide
+from job.engines.capacity import Layout, NodeSize, await_capacity, lay_out
 from job.engines.devices import gpus_wanted, precision_on, replica_device
 from job.engines.engine import Work
-from job.engines.ray_errors import unwrapped, wrapped
+from job.engines.ray_errors import drop_references, unwrapped, wrapped
+from job.engines.ray_replica import CALLS_AT_ONCE, DecodingReplica, Replica
 from job.engines.ray_start import init_ray, late
-from job.errors import PreflightError, TenchError
-from job.models.resolve import ResolvedModel
-from job.recipe import Recipe
+from job.errors import PreflightError
+from job.plan.chunks import Chunks
 from job.settings import RAY_START_TIMEOUT_S
 from job.spec.spec import ComputeSpec, ModelSpec
 from job.stages.slots import Slots
 
 if TYPE_CHECKING:
     from ray.data import Dataset
+
+log = logging.getLogger(__name__)
 
 MAX_TASKS = 5000  # 2 to 5 KB each in the driver; a task of a larger run takes several chunks
 LATE_STOP_TIMEOUT_S = 5.0
@@ -43,6 +48,7 @@ class RayEngine:
         self._thread = threading.Thread(target=self._hold_ray, daemon=True)
         self._error: BaseException | None = None
         self._ready, self._stopped = threading.Event(), threading.Event()
+        self._until_down = ExitStack()
 
     def __enter__(self) -> Self:
         # Read when Ray is imported. A cluster of fixed size has no node types that its autoscaler could miss.
@@ -56,12 +62,15 @@ class RayEngine:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Waits until Ray is down: a reference that another thread drops meanwhile makes Ray end this process.
+        """Waits until Ray is down: a reference that is dropped meanwhile, or later, makes Ray end this process.
 
         Not for one that never came up: its head ends with this process.
         """
+        if self._ready.is_set():
+            drop_references(error[1] if isinstance(error[1], BaseException) else None)
         self._stopped.set()
         self._thread.join(None if self._ready.is_set() else LATE_STOP_TIMEOUT_S)
+        self._until_down.close()
 
     def _hold_ray(self) -> None:
         """Starts Ray, and takes it down in the end."""
@@ -74,13 +83,19 @@ class RayEngine:
         finally:
             self._ready.set()
         self._stopped.wait()
-        if self._error is None:
-            ray.shutdown()
-        if head:
-            head.stop()
+        try:
+            if self._error is None:
+                ray.shutdown()
+        finally:
+            if head:
+                head.stop()
+
+    @property
+    def slots(self) -> Slots:
+        return self._layout.slots
 
     @cached_property
-    def slots(self) -> Slots:
+    def _layout(self) -> Layout:
         import ray
 
         timeout_s = RAY_START_TIMEOUT_S.value()
@@ -92,8 +107,11 @@ class RayEngine:
             raise PreflightError(f"Ray did not start: {self._error}") from self._error
         if "RAY_ADDRESS" in os.environ:
             await_capacity(self._compute)
-        cpus_by_node = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-        return divide(cpus_by_node, self._compute)
+        found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = [NodeSize(int(resources.get("CPU", 0)), resources.get("GPU", 0.0)) for resources in found]
+        layout = lay_out(nodes, self._compute, gpus_wanted(self._compute))
+        log.info("%s", layout)
+        return layout
 
     @cached_property
     def spans_nodes(self) -> bool:
@@ -121,12 +139,22 @@ class RayEngine:
         return answer
 
     def block_images(self, batch_size: int) -> int:
-        return max(batch_size, 1000 - 1000 % batch_size)
+        # On a GPU every table is a wait for it; on the CPU several batches would only hold memory.
+        is_waited_for = not self._layout.is_beside or gpus_wanted(self._compute)
+        return max(batch_size, 1000 - 1000 % batch_size) if is_waited_for else batch_size
 
     def run(self, work: Work) -> Generator[pa.Table]:
+        from job.engines.ray_services import without_helpers
+
         configure_ray_data()
+        if self._layout.is_beside:
+            dataset = beside_dataset(work)
+            # Ray Data's own thread ends after its last row is here.
+            self._until_down.enter_context(without_helpers("RAY_ADDRESS" in os.environ))
+        else:
+            dataset = rows_dataset(work)
         try:
-            yield from rows_dataset(work).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+            yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
         except Exception as error:
             raise unwrapped(error) from error
 
@@ -156,6 +184,7 @@ def configure_ray_data() -> None:
 
 
 def rows_dataset(work: Work) -> "Dataset":
+    """Rows of chunks that tasks decode, wherever there is a CPU; pixels go through the object store to the replicas."""
     import ray
     from ray.data import ActorPoolStrategy
 
@@ -167,8 +196,7 @@ def rows_dataset(work: Work) -> "Dataset":
             for number in numbers["id"].tolist():
                 yield from decode(chunks[number])
 
-    tasks = min(len(chunks), MAX_TASKS)
-    decoded = ray.data.range(len(chunks), override_num_blocks=tasks).map_batches(
+    decoded = ray.data.range(len(chunks), override_num_blocks=_tasks(chunks)).map_batches(
         decode_chunks, batch_size=None, batch_format="numpy", num_cpus=decode.threads
     )
     return decoded.map_batches(
@@ -188,23 +216,31 @@ def _bundle(work: Work) -> int:
     return work.decode.block_images if work.decode.recipe.size else 8 * work.compute.batch_size
 
 
-class Replica:
-    """An actor of the pool.
+def beside_dataset(work: Work) -> "Dataset":
+    """Rows of chunks that each replica reads and decodes for itself: one stage, and small rows alone leave a pod."""
+    import ray
+    from ray.data import ActorPoolStrategy
 
-    Ray Data takes an error of `__init__` for a death, and starts three more; one of `__call__` ends the run.
-    """
+    chunks = work.chunks.whole()
+    gpus, tasks = gpus_wanted(work.compute), _tasks(chunks)
+    bounds = [len(chunks) * task // tasks for task in range(tasks + 1)]
+    parts = [{"first": first, "end": end} for first, end in pairwise(bounds)]
+    pool = ActorPoolStrategy(
+        size=work.compute.concurrency,
+        max_concurrent_calls_per_actor=CALLS_AT_ONCE,
+        enable_true_multi_threading=True,
+    )
+    # The driver's own: `range` would have them made by tasks, in two more processes.
+    return ray.data.from_items(parts, override_num_blocks=tasks).map_batches(
+        DecodingReplica,
+        fn_constructor_args=(work.model, work.compute, gpus, work.decode, chunks),
+        batch_size=1,
+        batch_format="numpy",
+        compute=pool,
+        num_cpus=work.compute.cpus_per_replica,
+        num_gpus=gpus or None,
+    )
 
-    def __init__(self, model: ResolvedModel, compute: ComputeSpec, gpus: float, recipe: Recipe) -> None:
-        from job.stages.timed_predict import TimedPredict
 
-        self._error: TenchError | None = None
-        try:
-            self._predict = TimedPredict(model, compute, replica_device(gpus, compute.cpu_fallback), recipe)
-        except TenchError as error:
-            self._error = error
-
-    def __call__(self, decoded: pa.Table) -> pa.Table:
-        with wrapped():
-            if self._error:
-                raise self._error
-            return self._predict(decoded)
+def _tasks(chunks: Chunks) -> int:
+    return min(len(chunks), MAX_TASKS)

@@ -1,5 +1,7 @@
 """Errors on their way from a task or an actor of Ray to the driver, which is to end with their class and words."""
 
+import gc
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,3 +33,16 @@ def unwrapped(error: Exception) -> TenchError:
         original = getattr(cause, "cause", None)
         cause = original if isinstance(original, BaseException) else cause.__cause__
     return RunFailed(f"the Ray engine stopped: {error}")
+
+
+def drop_references(error: BaseException | None) -> None:
+    """Lets go of what Ray Data's calls held: the frames an error came through, and what only refers to itself.
+
+    A reference to an object of a Ray that is down ends the process, without a word and with code 1.
+    """
+    seen: set[int] = set()
+    while error and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()

@@ -1,4 +1,6 @@
-"""A Ray of this machine, as a program: `python -P ray_head.py CPUS`, told its driver's end by the end of its input.
+"""A Ray of this machine, as a program: `python -P ray_head.py CPUS WORKERS MODULE…`, which ends with its input.
+
+So many workers start as soon as somebody connects, and import the modules before they are asked for anything.
 
 It runs before the driver has imported anything heavy, in a process that does nothing else: `ray.init` in a thread of a
 driver that imports torch at that moment has been seen to stop for ever. One line of JSON says where it is.
@@ -22,13 +24,14 @@ from typing import Any
 # Raylet insists on both agents, and ends with them. It reads their ports from files: -1 is a service that is not there.
 _IDLE = "import os, time\nwhile os.getppid() == int(os.environ['RAY_RAYLET_PID']): time.sleep(1)"
 _AGENTS = ("--dashboard_agent_command=", "--runtime_env_agent_command=")
+_WORKERS = "--num_prestart_python_workers="
 _PORTS = ("METRICS_AGENT", "METRICS_EXPORT", "DASHBOARD_AGENT_LISTEN", "RUNTIME_ENV_AGENT")
 
 
-def start(cpus: int) -> tuple[str, Callable[[], Any]]:
+def start(cpus: int, workers: int, modules: list[str]) -> tuple[str, Callable[[], Any]]:
     """Starts Ray: its address, and what stops it. The processes end with the thread that calls this, too."""
     try:
-        return _start_bare(cpus)
+        return _start_bare(cpus, workers, modules)
     except (ImportError, AttributeError, TypeError) as error:
         print(f"ray {_ray_version()} is started in its own way: {error}", file=sys.stderr)
     import ray
@@ -37,7 +40,7 @@ def start(cpus: int) -> tuple[str, Callable[[], Any]]:
     return str(ray.get_runtime_context().gcs_address), ray.shutdown
 
 
-def _start_bare(cpus: int) -> tuple[str, Callable[[], Any]]:
+def _start_bare(cpus: int, workers: int, modules: list[str]) -> tuple[str, Callable[[], Any]]:
     import ray
     from ray._private import services
     from ray._private.authentication import authentication_token_setup as tokens
@@ -61,10 +64,10 @@ def _start_bare(cpus: int) -> tuple[str, Callable[[], Any]]:
 
     start_process = services.start_ray_process
 
-    def start_without_agents(command: list[str], *arguments: Any, **options: Any) -> Any:
-        return start_process([_without_agent(word) for word in command], *arguments, **options)
+    def start_bare_process(command: list[str], *arguments: Any, **options: Any) -> Any:
+        return start_process([_bare(word, workers) for word in command], *arguments, **options)
 
-    services.start_ray_process = start_without_agents
+    services.start_ray_process = start_bare_process
     try:
         if tokens.enable_token_auth_by_default():
             tokens.ensure_token_if_auth_enabled(None, create_token_if_missing=True)
@@ -73,8 +76,7 @@ def _start_bare(cpus: int) -> tuple[str, Callable[[], Any]]:
             include_dashboard=False,
             no_monitor=True,
             redirect_output=None,
-            # Else workers start, as many as there are CPUs, that nobody has use for.
-            _system_config={"prestart_worker_first_driver": False},
+            _system_config={"preload_python_modules": modules},
         )
         node = Head(parameters, head=True, shutdown_at_exit=False, spawn_reaper=True, ray_init_cluster=True)
     finally:
@@ -83,12 +85,12 @@ def _start_bare(cpus: int) -> tuple[str, Callable[[], Any]]:
     return str(node.gcs_address), partial(node.kill_all_processes, check_alive=False, allow_graceful=True)
 
 
-def _without_agent(word: str) -> str:
-    """The word of raylet's command line, an agent's command replaced by one of a process that idles."""
+def _bare(word: str, workers: int) -> str:
+    """The word of raylet's command line: no agent but a process that idles, and no worker for every CPU."""
     for option in _AGENTS:
         if word.startswith(option):
             return option + subprocess.list2cmdline([sys.executable, "-ISc", _IDLE])
-    return word
+    return f"{_WORKERS}{workers}" if word.startswith(_WORKERS) else word
 
 
 def _follow_logs(node: Any) -> None:
@@ -104,14 +106,14 @@ def _ray_version() -> str:
     return str(ray.__version__)
 
 
-def main(cpus: int) -> None:
+def main(cpus: int, workers: int, modules: list[str]) -> None:
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever Ray prints is no answer
-    address, stop = start(cpus)
+    address, stop = start(cpus, workers, modules)
     os.write(answers, json.dumps({"address": address}).encode() + b"\n")
     sys.stdin.buffer.read()  # until the driver is gone, however it ended
     stop()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

@@ -21,17 +21,21 @@ from job.spec.spec_file import folders_of_specs
 from job.stages.machine import cores
 
 HEAD = Path(__file__).with_name("ray_head.py")
+IMPORTS = ("ray.data", "job.engines.ray_replica", "job.stages.timed_predict")  # of every replica: 4 s of CPU
 STOP_TIMEOUT_S = 20.0
 _LOG_TAIL = 500  # characters
 
 
 class RayHead:
-    """The head's process, and what it says. A context that ends with it."""
+    """The head's process, and what it says. A context that ends with it.
 
-    def __init__(self, cpus: int) -> None:
+    As many `workers` as will be replicas are there with their imports before they are asked for.
+    """
+
+    def __init__(self, cpus: int, workers: int = 0) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
         # -P: else the folder of this package comes first, and its modules stand for others of their names.
-        command = [sys.executable, "-P", str(HEAD), str(cpus)]
+        command = [sys.executable, "-P", str(HEAD), str(cpus), str(workers), *IMPORTS]
         # A session of its own: Ctrl-C is the driver's, which takes Ray down in order.
         self._process = subprocess.Popen(
             command,
@@ -101,7 +105,7 @@ def init_ray(compute: ComputeSpec) -> RayHead | None:
         return None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray.init` sets it for a Ray of its own
-    head = RayHead(cores() + compute.concurrency * compute.cpus_per_replica)
+    head = RayHead(cores() + compute.concurrency * compute.cpus_per_replica, compute.concurrency)
     try:
         _connect(head)
     except BaseException:
@@ -114,6 +118,8 @@ def _connect(head: RayHead) -> None:
     import ray
     from ray.job_config import JobConfig
 
+    compiled: Any = ray._raylet
+    compiled.Config.initialize("")  # Ray may have been imported before RAY_AUTH_MODE was set, and read it then
     address = head.address(RAY_START_TIMEOUT_S.value())
     # Else Ray puts the working folder first on its workers' path, before Python's own modules.
     ray.init(address, logging_level=logging.ERROR, job_config=JobConfig(_client_job=True))

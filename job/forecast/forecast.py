@@ -51,8 +51,8 @@ class Forecast(BaseModel):
         doubts = f"; assumed: {', '.join(self.assumed)}" if self.assumed else ""
         fed = counted(math.ceil(self.cores_to_feed_a_replica), "core")
         return (
-            f"{counted(self.images, 'image')} at {rate(self.images_per_second)} a second, {duration(self.seconds)}, {pods}{cost}; limited by "
-            f"{self.bottleneck}; {fed} would feed a replica{doubts}"
+            f"{counted(self.images, 'image')} at {rate(self.images_per_second)} a second, {duration(self.seconds)}, "
+            f"{pods}{cost}; limited by {self.bottleneck}; {fed} would feed a replica{doubts}"
         )
 
 

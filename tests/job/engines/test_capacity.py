@@ -1,4 +1,4 @@
-"""Capacity: how replicas and decode tasks share a cluster of several nodes, and what is said where it is too small."""
+"""Capacity: how replicas and decoding share a cluster of several nodes, and what is said where it is too small."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from colours import make_image
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job.engines.capacity import THREADS_PER_TASK, divide
+from job.engines.capacity import THREADS_PER_TASK, NodeSize, divide, lay_out
 from job.spec.spec import ComputeSpec
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -85,3 +85,34 @@ def test_some_node_has_room_for_a_decode_task_however_replicas_are_spread(cpus_b
     slots = divide([0, *cpus_by_node], ComputeSpec(concurrency=replicas, cpus_per_replica=cpus_per_replica))
     assert slots.decode_threads == sum(free)
     assert 1 <= slots.threads_per_task <= min(THREADS_PER_TASK, max(free))
+
+
+HEAD = NodeSize(0)
+LAYOUTS = {
+    "a replica on this machine": ([NodeSize(3)], 1, 1, 0, "beside the model: with 2 threads a replica"),
+    "two share this machine": ([NodeSize(6)], 2, 1, 0, "beside the model: with 2 threads a replica"),
+    "none is left to decode": ([NodeSize(2), NodeSize(2)], 2, 1, 0, "beside the model: with 1 thread a replica"),
+    "pods of a GPU": ([HEAD, *[NodeSize(8, 1)] * 4], 4, 1, 1, "beside the model: with 7 threads a replica"),
+    "pods of two": ([HEAD, *[NodeSize(16, 2)] * 2], 4, 2, 1, "beside the model: with 6 threads a replica"),
+    "shared GPUs": ([HEAD, NodeSize(8, 1)], 2, 1, 0.5, "beside the model: with 3 threads a replica"),
+    "pods that decode": ([HEAD, NodeSize(8, 1), NodeSize(8)], 1, 8, 1, "store: 1 of the nodes has CPUs and no replica"),
+    "more pods than replicas": ([NodeSize(8)] * 3, 1, 1, 0, "store: 2 of the nodes have CPUs and no replica"),
+    "many CPUs": (
+        [HEAD, NodeSize(32, 1)],
+        1,
+        1,
+        1,
+        "store: 31 CPUs a replica are more than one process's threads can use",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LAYOUTS)
+def test_decoding_goes_beside_the_model_where_no_cpu_is_left_out_by_it_and_the_log_says_why(case):
+    nodes, replicas, cpus, gpus, said = LAYOUTS[case]
+    layout = lay_out(nodes, ComputeSpec(concurrency=replicas, cpus_per_replica=cpus), gpus)
+    assert str(layout).endswith(said)
+    assert layout.is_beside == ("beside" in said)
+    assert layout.slots.replicas == replicas
+    if layout.is_beside:
+        assert layout.slots.decode_tasks == replicas

@@ -73,6 +73,50 @@ def test_a_head_that_ends_is_told_with_its_last_words(monkeypatch, tmp_path):
         engine.slots  # noqa: B018
 
 
+AFTER_RAY = """
+import os, ray
+from ray._raylet import Config
+os.environ["RAY_AUTH_MODE"] = "disabled"
+Config.initialize("")
+del os.environ["RAY_AUTH_MODE"]
+from job.engines.ray_data import RayEngine
+from job.spec.spec import ComputeSpec
+with RayEngine(ComputeSpec(gpus_per_replica=0)) as engine:
+    print(engine.slots.replicas)
+"""
+
+
+def test_a_process_that_had_ray_before_starts_it_too():
+    """As a notebook: Ray reads how it is to authenticate when it is imported."""
+    command = [sys.executable, "-c", AFTER_RAY]
+    variables = {name: value for name, value in environment().items() if name != "RAY_AUTH_MODE"}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=100, check=True)
+    assert done.stdout == "1\n"
+
+
+AFTER_AN_ERROR = """
+import gc, sys
+from job.errors import ModelError
+from run_specs import make_spec, run_here
+try:
+    run_here(make_spec(sys.argv[1], model={"kind": "python", "name": "colours:Refusing"}), "ray")
+except ModelError as error:
+    kept = error
+del kept
+gc.collect()
+print("goes on")
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_on_ray_leaves_nothing_that_ends_the_process_later(tmp_path):
+    """As a reference to an object in the store does, which the error's frames would hold."""
+    write_images(tmp_path / "images", 20)
+    command = [sys.executable, "-c", AFTER_AN_ERROR, str(tmp_path)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=200, check=False)
+    assert (done.returncode, done.stdout) == (0, "goes on\n"), done.stderr
+
+
 def test_a_driver_that_is_killed_leaves_no_process_of_ray_behind():
     done = subprocess.run(
         [sys.executable, "-c", DRIVER], env=environment(), capture_output=True, text=True, check=False
@@ -115,7 +159,7 @@ def test_where_ray_is_of_another_make_the_head_starts_it_in_rays_own_way():
         "def strict(self, *a, **k):\n"
         "    if k.get('no_monitor'): raise TypeError('no such thing as no_monitor')\n"
         "    made(self, *a, **k)\n"
-        f"p.RayParams.__init__ = strict; sys.argv = ['', '2']; runpy.run_path({str(HEAD)!r}, run_name='__main__')"
+        f"p.RayParams.__init__ = strict; sys.argv = ['', '2', '1']; runpy.run_path({str(HEAD)!r}, run_name='__main__')"
     )
     done = subprocess.run(
         [sys.executable, "-c", another], input="", capture_output=True, text=True, timeout=100, check=True
