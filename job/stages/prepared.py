@@ -111,17 +111,18 @@ def _kept(data: bytes, recipe: Recipe, reserve: Reserve, size: Size) -> DecodedI
 def _turned(
     data: bytes, reading: Reading, recipe: Recipe, reserve: Reserve, size: Size, orientation: int
 ) -> DecodedImage | None:
-    """Decoded where the crop needs it, into a picture that is turned as a whole: resizing begins at an edge."""
+    """Decoded and turned where the crop needs it, at its place in the whole: resizing begins at an edge."""
     upright = size[::-1] if orientation in SIDEWAYS else size
     kept = _part(recipe, upright)
     if kept is None:
         return None
-    reserve(jpeg_bytes((size[1], size[0]), data, None, turns=True))
-    pixels = kept_pixels.part_of(
-        data, size, *stored_part(*kept.source(upright, recipe.interpolation), size, orientation)
-    )
-    image = pixels is not None and turn(DecodedImage(pixels), reading.orientation, orientation, is_turned=False)
-    return image._replace(pixels=recipe.apply(image.pixels), original=upright) if image else None
+    reserve(jpeg_bytes((size[1], size[0]), data, None, turns=False))
+    rows, columns = stored_part(*kept.source(upright, recipe.interpolation), size, orientation)
+    pixels = kept_pixels.upright_pixels(data, size, rows, columns, orientation)
+    if pixels is None:
+        return None
+    image = turn(DecodedImage(pixels), reading.orientation, orientation, is_turned=True)
+    return image._replace(pixels=recipe.apply(pixels), original=upright)
 
 
 def _scaled(

@@ -50,6 +50,15 @@ def stored_part(rows: slice, columns: slice, size: tuple[int, int], orientation:
     return rows, columns
 
 
+def upright_part(rows: slice, columns: slice, size: tuple[int, int], orientation: int) -> tuple[slice, slice]:
+    """The same the other way: where a part of the stored picture is in the upright one. `size` is the stored one's."""
+    if orientation in _ROWS_MIRRORED:
+        rows = slice(size[0] - rows.stop, size[0] - rows.start)
+    if orientation in _COLUMNS_MIRRORED:
+        columns = slice(size[1] - columns.stop, size[1] - columns.start)
+    return (columns, rows) if orientation in SIDEWAYS else (rows, columns)
+
+
 def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
     """[H, W, 3] as it is to be seen: the pixels of Pillow's `exif_transpose`, the same array where it is upright."""
     turn = _TURNS.get(orientation)

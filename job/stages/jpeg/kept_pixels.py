@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from job.recipe import TORCH_FILTERS, Interpolation, Kept, Size
+from job.stages.formats.orientation import SIDEWAYS, turn_upright, upright_part
 from job.stages.jpeg.jpeg_rows import JpegRows, last_row, open_rows
 from job.stages.needed_bytes import is_progressive
 
@@ -21,6 +22,7 @@ Pixels = npt.NDArray[np.uint8]
 # Of rows at one time: 700 of a photograph of 12 megapixels. Each strip costs a resize's table of weights, as large as
 # the image is wide; a strip of 1 MB took a tenth longer.
 STRIP_BYTES = 8 << 20
+TURNED_BYTES = 1 << 20
 
 _strips = threading.local()
 
@@ -50,12 +52,25 @@ def kept_pixels(data: bytes, size: Size, kept: Kept, interpolation: Interpolatio
     return pixels[kept.rows, kept.columns]
 
 
-def part_of(data: bytes, size: Size, rows: slice, columns: slice) -> Pixels | None:
-    """[H, W, 3], the picture of which these rows and columns alone mean something; None as `kept_pixels`."""
-    canvas = np.empty((*size, 3), np.uint8)
+def upright_pixels(data: bytes, size: Size, rows: slice, columns: slice, orientation: int) -> Pixels | None:
+    """[H, W, 3], the picture turned upright, of which these rows and columns of the stored one alone mean something.
+
+    None as `kept_pixels`. Turned a strip at a time: as a whole it goes through memory four times, and takes longer to
+    be turned than to be decoded.
+    """
+    stop, height = last_row(rows.stop, size[0]), max(1, TURNED_BYTES // (3 * size[1]))
+    upright = np.empty((*(reversed(size) if orientation in SIDEWAYS else size), 3), np.uint8)
+    canvas = _strip(height, size[1])
     with open_rows(data, size, rows, columns) as jpeg:
-        is_whole = jpeg and jpeg.read(canvas[rows.start : last_row(rows.stop, size[0])]) and jpeg.finish()
-    return canvas if is_whole else None
+        if jpeg is None:
+            return None
+        while (start := jpeg.next_row) < stop:
+            strip = canvas[: min(height, stop - start)]
+            if not jpeg.read(strip):
+                return None
+            place = upright_part(slice(start, jpeg.next_row), columns, size, orientation)
+            upright[place] = turn_upright(np.ascontiguousarray(strip[:, columns]), orientation)
+        return upright if jpeg.finish() else None
 
 
 def _resize_at_once(jpeg: JpegRows, size: Size, kept: Kept, resize: Any, stop: int) -> Any:
