@@ -18,7 +18,7 @@ from scripts.bench.images import ImageSet, complete, warm
 from scripts.bench.program import Options
 from scripts.bench.result import Run
 
-SIZES = (500, 2_000, 6_000)
+SIZES = (500, 2_000, 8_000)
 STUB_S = 0.0003  # the stub's batch, and the rows made of it
 
 
