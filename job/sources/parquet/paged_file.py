@@ -7,7 +7,7 @@ to pyarrow, which reads a row group from its start.
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -39,11 +39,12 @@ _files: OrderedDict[tuple[str, str | None], "PagedFile"] = OrderedDict()
 
 
 class Stretch(NamedTuple):
-    """Rows `first` to `stop` of a file, in batches."""
+    """Rows `first` to `stop` of a file, in batches. `claim` says how many more rows somebody takes of it."""
 
     first: int
     stop: int
     batches: Iterator[pa.RecordBatch]
+    claim: Callable[[int], None]
 
 
 class PagedFile:
@@ -94,7 +95,8 @@ class PagedFile:
             raise ValueError(f"pages of {values:,} values stand for {run.rows:,} rows")
         metadata = self._footer.cut(group, leaf, PagesMetadata(run.rows, values, len(data)))
         parquet = pq.ParquetFile(pa.BufferReader(data), metadata=metadata, pre_buffer=False)
-        return Stretch(start, start + run.rows, parquet.iter_batches(batch_rows, columns=[selector]))
+        batches = parquet.iter_batches(batch_rows, columns=[selector])
+        return Stretch(start, start + run.rows, batches, lambda rows: _shared.claim((*self._name, run), rows))
 
     def _with_dictionary(self, runs: PageRuns, pages: Data) -> Data:
         """The pages, behind the dictionary that they need."""
@@ -109,7 +111,7 @@ class PagedFile:
         """The row group of a row from its start, read piece by piece."""
         group = bisect_right(self.starts, row) - 1
         batches = self.open_whole().iter_batches(batch_rows, row_groups=[group], columns=[selector])
-        return Stretch(self.starts[group], self.starts[group + 1], batches)
+        return Stretch(self.starts[group], self.starts[group + 1], batches, lambda rows: None)
 
     def open_whole(self) -> pq.ParquetFile:
         return open_parquet(self._folder, self._key, self._size, self._etag, stream=True)

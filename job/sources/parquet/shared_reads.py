@@ -58,6 +58,15 @@ class SharedReads:
             self._let_go()
         return data
 
+    def claim(self, key: Hashable, rows: int) -> None:
+        """Rows of a key that somebody takes from what was given to another."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None:
+                entry.left -= rows
+                if entry.left <= 0:
+                    del self._entries[key]
+
     def _let_go(self) -> None:
         """Of what nobody came for, the longest unused, where it is more than may be held."""
         done = [(key, len(entry.data.result())) for key, entry in self._entries.items() if entry.data.done()]

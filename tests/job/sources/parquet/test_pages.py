@@ -312,3 +312,21 @@ def test_an_encrypted_column_is_refused(tmp_path):
 
     with pytest.raises(ImageError, match=r"unreadable: .*[Dd]ecrypt"):
         next(source.read(rows_of(source)))()
+
+
+def test_a_chunk_goes_on_where_another_left_a_page(tmp_path, monkeypatch):
+    """Or the last chunk of a page of 8,000 images would come through all of them, and so would each before it."""
+    table = pa.table({"image": images(8_000, 200)})
+    WRITERS["duckdb"](table, tmp_path / "x.parquet")
+    begun = []
+    stretch = paged_file.PagedFile.stretch
+
+    def counted(*arguments):
+        begun.append(arguments)
+        return stretch(*arguments)
+
+    monkeypatch.setattr(paged_file.PagedFile, "stretch", counted)
+    source = source_of(tmp_path)
+
+    assert read_in_chunks(source, rows_of(source), chunk=500, at_once=1) == table["image"].to_pylist()
+    assert len(begun) == 1

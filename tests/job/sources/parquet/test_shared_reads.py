@@ -30,6 +30,14 @@ def test_what_all_have_taken_is_forgotten():
     assert len(reads) == 2
 
 
+def test_rows_claimed_later_count_too():
+    shared, reads = SharedReads(), []
+    shared.get("a", 400, 1000, lambda: reads.append(1) or b"data")
+    shared.claim("a", 600)
+    shared.get("a", 1, 1000, lambda: reads.append(1) or b"data")
+    assert len(reads) == 2
+
+
 def test_no_more_than_the_bound_is_held_and_the_longest_unused_goes_first():
     shared, reads = SharedReads(held_bytes=20, held_at_least=1), []
 
