@@ -40,7 +40,7 @@ class PagesMetadata(NamedTuple):
     size: int
 
 
-class Footer:
+class RewrittenFooter:
     """The footer of a file. Raises ValueError where it is none, or a struct lacks what Parquet requires."""
 
     def __init__(self, data: bytes) -> None:

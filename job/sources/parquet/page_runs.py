@@ -44,6 +44,7 @@ class PageRuns:
         """`read` gives the bytes of the file from a start to a stop; `window` are the most that come with a header."""
         self._window = window
         self.dictionary = place.dictionary
+        self.rows = place.rows
         self._place = place
         self._read = read
         self._lock = threading.Lock()

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from job.errors import StoreError
 from job.sources.parquet.open_parquet import open_parquet
-from job.sources.parquet.page_cut import MAGIC, Footer, PagesMetadata, read_metadata
+from job.sources.parquet.page_cut import MAGIC, PagesMetadata, RewrittenFooter, read_metadata
 from job.sources.parquet.page_headers import read_offset_index, read_page_headers
 from job.sources.parquet.page_runs import ColumnPlace, PageRuns
 from job.sources.parquet.shared_reads import Data, SharedReads
@@ -63,8 +63,8 @@ class PagedFile:
         self._runs: OrderedDict[tuple[int, int], PageRuns | ValueError] = OrderedDict()
 
     @cached_property
-    def _footer(self) -> Footer:
-        return Footer(self._footer_bytes)
+    def _footer(self) -> RewrittenFooter:
+        return RewrittenFooter(self._footer_bytes)
 
     def leaf(self, selector: str) -> int | None:
         """The number of the one column that pyarrow reads by this name; None where there is not just one."""
@@ -88,7 +88,7 @@ class PagedFile:
             (*self._name, run),
             wanted,
             run.rows,
-            lambda: self._with_dictionary(runs, self._read(run.start, run.stop, found)),
+            lambda: self._with_dictionary(runs, self._read(run.start, run.stop, found), run.rows),
         )
         values = sum(header.values for header in read_page_headers(data))
         if self._is_flat(leaf) and values != run.rows:
@@ -98,14 +98,14 @@ class PagedFile:
         batches = parquet.iter_batches(batch_rows, columns=[selector])
         return Stretch(start, start + run.rows, batches, lambda rows: _shared.claim((*self._name, run), rows))
 
-    def _with_dictionary(self, runs: PageRuns, pages: Data) -> Data:
+    def _with_dictionary(self, runs: PageRuns, pages: Data, rows: int) -> Data:
         """The pages, behind the dictionary that they need."""
         place = runs.dictionary
         if place is None or not any(header.wants_dictionary for header in read_page_headers(pages)):
             return pages
         if place[1] - place[0] > _SHARED_DICTIONARY:
             return self._read(*place) + pages
-        return _shared.get((*self._name, place), 0, 1, lambda: self._read(*place)) + pages
+        return _shared.get((*self._name, place), rows, runs.rows, lambda: self._read(*place)) + pages
 
     def whole_group(self, selector: str, row: int, batch_rows: int) -> Stretch:
         """The row group of a row from its start, read piece by piece."""

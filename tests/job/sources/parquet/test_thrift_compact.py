@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job.sources.parquet.page_cut import Footer
+from job.sources.parquet.page_cut import RewrittenFooter
 from job.sources.parquet.page_headers import read_offset_index, read_page_header
 from job.sources.parquet.thrift_compact import (
     BINARY,
@@ -45,7 +45,7 @@ def test_lists_are_read_as_they_were_written(numbers):
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_struct_are_a_value_error(data):
-    for read in (read_struct, read_offset_index, Footer, lambda data: read_page_header(data, 0)):
+    for read in (read_struct, read_offset_index, RewrittenFooter, lambda data: read_page_header(data, 0)):
         with contextlib.suppress(ValueError):
             read(data)
 
@@ -63,7 +63,7 @@ def test_a_footer_leads_to_the_offset_index_that_pyarrow_wrote():
     options = {"write_page_index": True, "write_batch_size": 10, "data_page_size": 1, "use_dictionary": False}
     pq.write_table(pa.table(columns), sink, row_group_size=50, **options)
     data = sink.getvalue().to_pybytes()
-    footer = Footer(data[-8 - int.from_bytes(data[-8:-4], "little") : -8])
+    footer = RewrittenFooter(data[-8 - int.from_bytes(data[-8:-4], "little") : -8])
 
     start, stop = footer.index_place(1, 17)
     pages = read_offset_index(data[start:stop])
