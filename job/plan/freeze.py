@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from job.errors import OutputError, StoreError
 from job.plan.fingerprint import fingerprint, with_absolute_paths
-from job.plan.listing import IDENTITY, ListedRows
+from job.plan.listed_rows import IDENTITY, ListedRows
 from job.plan.manifest import Manifest
 from job.plan.parts import Chain, as_part, encode_part, head_of
 from job.plan.paths import RunPaths

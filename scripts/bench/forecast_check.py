@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from job.forecast.rates import StageRates
-from job.forecast.simulation import Pods, Shared, simulate
+from job.plan.forecast.rates import StageRates
+from job.plan.forecast.simulation import Pods, Shared, simulate
 from job.stages.machine import cores
 from scripts.bench.compare import run_once
 from scripts.bench.images import ImageSet, complete, warm

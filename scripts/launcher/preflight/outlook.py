@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from job.forecast.forecast import Forecast, Machines, forecast
-from job.forecast.rates import DEFAULT_GPU, GPU_GFLOPS
+from job.plan.forecast.forecast import Forecast, Machines, forecast
+from job.plan.forecast.rates import DEFAULT_GPU, GPU_GFLOPS
 from job.results.preview import Preview
 from job.spec.spec import JobSpec
 from job.stages.machine import cores

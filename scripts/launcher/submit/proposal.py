@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from job.errors import OutputError, PreflightError, SourceError, StoreError
-from job.forecast.forecast import Forecast
 from job.models.model_files import missing_model_files
+from job.plan.forecast.forecast import Forecast
 from job.plan.paths import RunPaths
 from job.plan.plan import check_unchanged
 from job.plan.records import load_plan

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from job.forecast.rates import (
+from job.plan.forecast.rates import (
     BUCKET_REQUESTS_A_SECOND,
     LOCAL_START_S,
     POD_START_S,
@@ -15,7 +15,7 @@ from job.forecast.rates import (
     StageRates,
     predict_seconds,
 )
-from job.forecast.simulation import CHUNK_IMAGES, Outcome, Pods, Shared, simulate
+from job.plan.forecast.simulation import CHUNK_IMAGES, Outcome, Pods, Shared, simulate
 from job.spec.spec import JobSpec
 from job.stores.uris import split_bucket
 from job.terminal.wording import counted, duration, rate

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from job.forecast.networks import gflop_of
+from job.plan.forecast.networks import gflop_of
 from job.spec.spec import ModelSpec
 
 # libjpeg-turbo and torch's uint8 resize to 224 on one core: 1.0 ms at 500x375, 57 at 4000x3000, Zen 4.

@@ -3,8 +3,8 @@
 import pytest
 from run_specs import make_spec
 
-from job.forecast.forecast import Machines, forecast
-from job.forecast.rates import decode_seconds
+from job.plan.forecast.forecast import Machines, forecast
+from job.plan.forecast.rates import decode_seconds
 from job.spec.spec import JobSpec
 
 KB = 1000

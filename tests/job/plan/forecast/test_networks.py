@@ -5,7 +5,7 @@ import torchvision
 from models import make_model_spec
 from torchvision.models import get_model_weights, list_models
 
-from job.forecast.networks import TORCHVISION_GMAC, gflop_of
+from job.plan.forecast.networks import TORCHVISION_GMAC, gflop_of
 
 NAMES = [*list_models(module=torchvision.models), *list_models(module=torchvision.models.detection)]
 

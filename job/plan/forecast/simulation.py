@@ -10,7 +10,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from job.forecast.rates import RAY_TASK_S, StageRates
+from job.plan.forecast.rates import RAY_TASK_S, StageRates
 
 CHUNK_IMAGES = 1000
 MOST_STEPS = 20_000  # of a simulation: a larger run is simulated in larger chunks, and small runs in their own

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job.forecast.forecast import steady_rate
-from job.forecast.rates import StageRates
-from job.forecast.simulation import Pods, Shared, simulate
+from job.plan.forecast.forecast import steady_rate
+from job.plan.forecast.rates import StageRates
+from job.plan.forecast.simulation import Pods, Shared, simulate
 
 SECONDS = st.floats(1e-5, 0.1)
 
