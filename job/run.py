@@ -41,6 +41,7 @@ from job.results.run_listing import committed_shards
 from job.results.run_summary import RunSummary
 from job.results.sink import Sink
 from job.settings import IMAGE
+from job.sources.label_digest import labels_digest
 from job.sources.open_source import open_source, source_identity
 from job.spec.limits import Limits
 from job.spec.spec import ComputeSpec, JobSpec
@@ -190,8 +191,8 @@ def begin_plan(spec: JobSpec, paths: RunPaths, folder: Folder, model: Callable[[
             log.warning("left out of the source: %s", left_out_sentence(found))
         return found
 
-    listing = source.list(names_by_id(spec.model))
-    freezer = Freezer(spec, paths, folder, listing, model, left_out, identity, source.ascends, chain)
+    listing, labels = source.list(names_by_id(spec.model)), labels_digest(spec.source)
+    freezer = Freezer(spec, paths, folder, listing, model, left_out, identity, source.ascends, chain, labels)
     try:
         # Whether a table of labels meets any image at all is known at the end.
         while not freezer.is_done and (freezer.chain is None or source.tells_at_its_end):

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from job.errors import OutputError, StoreError
+from job.errors import OutputError, PlanChanged, StoreError
 from job.plan.fingerprint import fingerprint, with_absolute_paths
 from job.plan.listed_rows import IDENTITY, ListedRows
 from job.plan.manifest import Manifest
@@ -41,7 +41,8 @@ class Freezer:
     """Freezes one run's plan, a part a call. Where another planner is at it too, the two freeze one chain.
 
     `model` is asked before the first part is written, `left_out` behind the end of the listing; a model may have to
-    wait for a replica's node. `chain` is what is frozen already.
+    wait for a replica's node. `labels` are a digest of the files that labels are from: all rows have theirs from the
+    same. `chain` is what is frozen already.
     """
 
     def __init__(
@@ -55,10 +56,11 @@ class Freezer:
         source_identity: str | None = None,
         ascends: bool = False,
         chain: Chain | None = None,
+        labels: str | None = None,
     ) -> None:
         self._spec, self._paths, self._folder = spec, paths, folder
         self._rows = ListedRows(listing, ascends and (chain is None or chain.head.ascends), spec.source.limit)
-        self._model, self._left_out, self._identity = model, left_out, source_identity
+        self._model, self._left_out, self._identity, self._labels = model, left_out, source_identity, labels
         self.chain = chain
         self._to_pass_over = chain
         self._is_empty = False
@@ -130,6 +132,7 @@ class Freezer:
             bytes=reduce(add_sizes, shards, before.bytes if before else 0),
             last_uri=shards[-1]["uri"][-1].as_py() if shards else str(before and before.last_uri),
             ascends=self._rows.ascends,
+            labels=self._labels,
             is_last=is_last,
             left_out=tuple(self._left_out()) if is_last else (),
             opening=None if before else self._open(),
@@ -172,6 +175,7 @@ class Freezer:
                 "wrote where the store overwrites; start the run anew under another --run-id"
             )
         if not head.is_last:
+            self._check_labels(head)
             file = pq.ParquetFile(BytesIO(data))
             self._rows.put_back(shards)
             self._rows.pass_over(map(file.read_row_group, range(file.num_row_groups)), head.rows, head.last_uri)
@@ -179,8 +183,17 @@ class Freezer:
 
     def _pass_over(self, chain: Chain) -> None:
         manifest, head = Manifest(self._paths, chain.parts), chain.head
+        self._check_labels(head)
         frozen = (manifest.rows(shard, (*PLACE, *IDENTITY)) for shard in range(head.first_shard + head.shards))
         self._rows.pass_over(frozen, head.images, head.last_uri)
+
+    def _check_labels(self, head: PartHead) -> None:
+        """Rows to come would have other labels than those that are frozen. Raises PlanChanged."""
+        if self._labels != head.labels:
+            raise PlanChanged(
+                f"run {self._paths.run_id} was being listed with another content of source.label_file or "
+                "source.label_names; put it back, or give the new one another --run-id"
+            )
 
     def _etag(self, key: str) -> str:
         entry = self._folder.head(key)

@@ -156,6 +156,7 @@ class PartHead(Record):
     bytes: int | None
     last_uri: str  # of its last row
     ascends: bool  # whether all URIs so far came in bytewise order
+    labels: str | None = None  # sha256 of the files that expected labels are from; None where there are none
     is_last: bool
     left_out: tuple[LeftOut, ...] = ()  # of the last part
     opening: Plan | None = None  # of the first part: the plan without what only the end of the listing tells
