@@ -27,10 +27,10 @@ class ChunkList(Protocol):
     """The chunks of a run, in order; perhaps more of them come while they are gone through."""
 
     def __iter__(self) -> Iterator[Chunk]:
-        """Waits for those that are still to come. Raises what ended the listing. One thread at a time."""
+        """Waits for those that are still to come. Raises RunFailed where the listing failed. One thread at a time."""
 
     def whole(self) -> "Chunks":
-        """All of them, which waits until the last one is known. Raises likewise."""
+        """All of them, which waits until the last one is known. Raises what ended the listing."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Iterator
 from types import TracebackType
 from typing import Self
 
-from job.errors import OutputError
+from job.errors import OutputError, PreflightError, RunFailed, StoreError
 from job.plan.chunks import CHUNK_IMAGES, Chunk, Chunks, chunk_images
 from job.plan.freeze import Freezer
 from job.plan.manifest import Manifest
@@ -71,7 +71,10 @@ class GrowingPlan:
         return self.so_far.shard_rows(shard)
 
     def shards(self) -> Iterator[int]:
-        """All shards, in order, each as soon as it is frozen. Raises as `whole` does."""
+        """All shards, in order, each as soon as it is frozen.
+
+        Raises RunFailed where the listing ended before the source: those that came were begun with.
+        """
         shard = 0
         while True:
             with self._changed:
@@ -79,7 +82,7 @@ class GrowingPlan:
                     if self._plan.is_listed:
                         return
                     if self._is_over:
-                        self._raise()
+                        self._raise_begun()
                     self._changed.wait()
                 shards = self._plan.shards
             yield from range(shard, shards)
@@ -91,6 +94,12 @@ class GrowingPlan:
 
     def _raise(self) -> None:
         raise self._error or ListingStopped("the run ended before its source was listed")
+
+    def _raise_begun(self) -> None:
+        """What says that nothing was started is not true any more."""
+        if isinstance(self._error, (PreflightError, StoreError)):
+            raise RunFailed(f"{self._error}; the run had begun, and what is committed stays") from self._error
+        self._raise()
 
     def _list(self) -> None:
         freezer = self._freezer

@@ -17,7 +17,7 @@ from colours import write_images
 from run_specs import make_spec, read_predictions, run_here
 from tench_command import environment
 
-from job.errors import SourceError
+from job.errors import RunFailed, SourceError
 from job.plan import freeze as freezing
 from job.plan.freeze import Freezer
 from job.plan.parts import load_frozen
@@ -104,7 +104,7 @@ def test_a_listing_that_fails_stops_the_run_and_the_next_goes_on(tmp_path, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(Source, "list", broken_off)
-        with pytest.raises(SourceError, match="went away"):
+        with pytest.raises(RunFailed, match=r"^the store went away; the run had begun, and what is committed stays$"):
             run_here(spec)
     plan, chain = load_frozen(open_folder(paths.uri), paths)
     assert (plan.images, plan.is_listed, len(chain.parts)) == (60, False, 2)
