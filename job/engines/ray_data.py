@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_TASKS = 5000  # 2 to 5 KB each in the driver; a task of a larger run takes several chunks
-LATE_STOP_TIMEOUT_S = 5.0
+LATE_STOP_TIMEOUT_S = 5.0  # longer than `ray_start` gives a head that is late
 BLOCK_BYTES = 256 << 20  # a chunk of 1,000 images at 224² is 150 MB; Ray's 128 MiB would cut it in two
 
 

@@ -17,9 +17,13 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+# After the driver's end; Ray may be starting then. The kernel ends its processes with this one.
+_OUTLIVES_S = 15.0
 
 # Raylet insists on both agents, and ends with them. It reads their ports from files: -1 is a service that is not there.
 _IDLE = "import os, time\nwhile os.getppid() == int(os.environ['RAY_RAYLET_PID']): time.sleep(1)"
@@ -109,10 +113,21 @@ def _ray_version() -> str:
 def main(cpus: int, workers: int, modules: list[str]) -> None:
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever Ray prints is no answer
+    is_alone = threading.Event()
+    threading.Thread(target=_watch_driver, args=[is_alone], daemon=True).start()
     address, stop = start(cpus, workers, modules)
     os.write(answers, json.dumps({"address": address}).encode() + b"\n")
-    sys.stdin.buffer.read()  # until the driver is gone, however it ended
+    is_alone.wait()
     stop()
+
+
+def _watch_driver(is_alone: threading.Event) -> None:
+    """Waits until the driver is gone, however it ended; ends this process where it then hangs."""
+    while os.read(0, 4096):
+        pass
+    is_alone.set()
+    time.sleep(_OUTLIVES_S)
+    os._exit(1)
 
 
 if __name__ == "__main__":

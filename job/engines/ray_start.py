@@ -11,6 +11,7 @@ import select
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +24,7 @@ from job.stages.machine import cores
 HEAD = Path(__file__).with_name("ray_head.py")
 IMPORTS = ("ray.data", "job.engines.ray_replica", "job.stages.timed_predict")  # of every replica: 4 s of CPU
 STOP_TIMEOUT_S = 20.0
+LATE_STOP_TIMEOUT_S = 3.0  # one that hangs while it starts has nothing to put in order
 _LOG_TAIL = 500  # characters
 
 
@@ -33,6 +35,7 @@ class RayHead:
     """
 
     def __init__(self, cpus: int, workers: int = 0) -> None:
+        self._started = time.monotonic()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
         # -P: else the folder of this package comes first, and its modules stand for others of their names.
         command = [sys.executable, "-P", str(HEAD), str(cpus), str(workers), *IMPORTS]
@@ -47,9 +50,13 @@ class RayHead:
         )
 
     def address(self, timeout_s: float) -> str:
-        """Where Ray is, once it is there. Raises PreflightError where it does not start, or not within that time."""
+        """Where Ray is, once it is there. Raises PreflightError where it does not start, or not within that time.
+
+        The time counts from the start of the head's process.
+        """
         output = self._process.stdout
-        ready = output and select.select([output], [], [], timeout_s)[0]
+        left_s = max(0.0, self._started + timeout_s - time.monotonic())
+        ready = output and select.select([output], [], [], left_s)[0]
         if not output or not ready:
             raise PreflightError(late(timeout_s))
         line = output.readline()
@@ -61,12 +68,12 @@ class RayHead:
         answer: dict[str, Any] = json.loads(line)
         return str(answer["address"])
 
-    def stop(self) -> None:
-        """Waits until its processes are down."""
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """Waits until its processes are down; one that takes longer than that is killed."""
         if self._process.stdin:
             self._process.stdin.close()
         try:
-            self._process.wait(STOP_TIMEOUT_S)
+            self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self._process.kill()  # the kernel ends its processes with it
             self._process.wait()
@@ -109,7 +116,7 @@ def init_ray(compute: ComputeSpec) -> RayHead | None:
     try:
         _connect(head)
     except BaseException:
-        head.stop()
+        head.stop(LATE_STOP_TIMEOUT_S)
         raise
     return head
 

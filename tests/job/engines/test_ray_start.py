@@ -1,5 +1,6 @@
 """Starting Ray: in a process of its own, with few others, and an end in words where it does not come up."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -47,6 +48,22 @@ def is_alive(process):
         return False
 
 
+def processes_in(folder):
+    """Those that work in a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            found += [path.parent.name] if path.readlink() == folder else []
+    return [process for process in found if is_alive(process)]
+
+
+def wait_until(is_so):
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("who", STUCK)
 def test_a_ray_that_does_not_come_up_ends_the_run_with_what_to_do(tmp_path, who):
     (tmp_path / "site").mkdir()
@@ -62,6 +79,16 @@ def test_a_ray_that_does_not_come_up_ends_the_run_with_what_to_do(tmp_path, who)
     assert "--engine local" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs").exists()
+    wait_until(lambda: not processes_in(tmp_path))
+
+
+def test_a_head_whose_driver_is_gone_before_ray_is_up_ends_too():
+    stuck = (
+        f"import sys, time; sys.path.insert(0, {str(HEAD.parent)!r}); import ray_head\n"
+        "ray_head.start = lambda *_: time.sleep(600); ray_head._OUTLIVES_S = 0.5; ray_head.main(1, 0, [])"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", stuck], input="", timeout=60, check=False)
+    assert done.returncode == 1
 
 
 def test_a_head_that_ends_is_told_with_its_last_words(monkeypatch, tmp_path):
@@ -122,10 +149,7 @@ def test_a_driver_that_is_killed_leaves_no_process_of_ray_behind():
         [sys.executable, "-c", DRIVER], env=environment(), capture_output=True, text=True, check=False
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    deadline = time.monotonic() + 30
-    while any(map(is_alive, done.stdout.split())):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: not any(map(is_alive, done.stdout.split())))
 
 
 def test_the_head_starts_neither_dashboard_nor_autoscaler_nor_agents(monkeypatch):
