@@ -194,7 +194,12 @@ def begin_plan(spec: JobSpec, paths: RunPaths, folder: Folder, model: Callable[[
     listing, labels = source.list(names_by_id(spec.model)), labels_digest(spec.source)
     freezer = Freezer(spec, paths, folder, listing, model, left_out, identity, source.ascends, chain, labels)
     try:
-        # Whether a table of labels meets any image at all is known at the end.
+        frozen = Manifest(paths, chain.parts if chain else ())
+        for shard in range(plan.shards) if plan and not freezer.is_done else ():
+            if not source.tells_at_its_end:
+                break
+            source.know_labels(frozen.rows(shard, ["expected"]))
+        # That no image has one of the labels that are asked for is known at the end; that one has, with the first.
         while not freezer.is_done and (freezer.chain is None or source.tells_at_its_end):
             freezer.freeze_part()
         return GrowingPlan(freezer.close()) if freezer.is_done else GrowingPlan(freezer.so_far(), freezer)

@@ -53,11 +53,17 @@ class Source:
         self._reader = reader
         self._public = PublicBucket.of(spec.uri)
         self._left_out = LeftOutCounts()
+        self._has_label = False
 
     @property
     def tells_at_its_end(self) -> bool:
-        """Whether only the end of the listing tells that it is what the spec says."""
-        return getattr(self._spec, "label_file", None) is not None
+        """Whether only the end of the listing tells that it is what the spec says: where labels are not found yet."""
+        has_file = getattr(self._spec, "label_file", None) is not None
+        return (has_file or self._spec.label_from not in ("none", "directory")) and not self._has_label
+
+    def know_labels(self, table: pa.Table) -> None:
+        """Of rows with a column `expected`, which may come of an earlier listing."""
+        self._has_label = self._has_label or table["expected"].null_count < table.num_rows
 
     @property
     def left_out(self) -> Sequence[LeftOut]:
@@ -87,6 +93,7 @@ class Source:
                     position = table.schema.get_field_index("expected")
                     table = table.set_column(position, "expected", rename(table["expected"].combine_chunks(), names))
                 unlabelled.add(table)
+                self.know_labels(table)
                 yield self._public.name_plainly(table) if self._public else table
                 left = None if left is None else left - table.num_rows
                 if left == 0:

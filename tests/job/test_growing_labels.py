@@ -2,13 +2,17 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from colours import write_images
 from run_specs import make_spec, read_predictions, run_here
 
 from job.errors import PlanChanged, SourceError
 from job.plan import freeze as freezing
+from job.plan.freeze import Freezer
 from job.plan.plan import run_paths
+from job.sources.parquet.parquet_source import ParquetReader
 from job.sources.source import Source
 
 
@@ -64,3 +68,50 @@ def test_names_of_labels_that_were_changed_while_no_driver_listed_are_refused(tm
     label_names(tmp_path, {"red": "rot"})
     assert run_here(spec).rows == 150
     assert set(read_predictions(run_paths(spec))["expected"].to_pylist()) == {"rot", "green", "blue"}
+
+
+def label_column(folder, labels):
+    images = sorted((folder / "images").rglob("*.png"))
+    table = pa.table({"picture": [path.read_bytes() for path in images], "class": pa.array(labels, pa.string())})
+    pq.write_table(table, folder / "x.parquet")
+    source = {"kind": "parquet", "uri": str(folder / "x.parquet"), "image_column": "picture", "label_from": "class"}
+    return make_spec(folder, source=source)
+
+
+def in_small_tables(rows):
+    def listed(self, left_out):
+        for table in rows(self, left_out):
+            yield from (table.slice(start, 10) for start in range(0, table.num_rows, 10))
+
+    return listed
+
+
+def test_a_column_without_a_label_is_told_before_an_image_is_read(tmp_path):
+    write_images(tmp_path / "images", 150)
+    spec = label_column(tmp_path, [None] * 150)
+    with pytest.raises(SourceError, match="'class' has no label in any of 150 rows"):
+        run_here(spec)
+    assert not list(tmp_path.glob("runs/*/predictions"))
+
+
+@pytest.mark.parametrize(("first", "listed"), [(0, 20), (70, 100), (149, 150)])
+def test_a_run_with_labels_begins_once_one_is_found(tmp_path, monkeypatch, first, listed):
+    write_images(tmp_path / "images", 150)
+    spec = label_column(tmp_path, [None] * first + ["red"] + [None] * (149 - first))
+    begun = []
+
+    def so_far(self):
+        begun.append(self.chain.so_far().images)
+        raise SystemExit("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ParquetReader, "rows", in_small_tables(ParquetReader.rows))
+        patch.setattr(Freezer, "so_far", so_far)
+        if listed < 150:
+            with pytest.raises(SystemExit):
+                run_here(spec)
+            with pytest.raises(SystemExit):
+                run_here(spec)
+            assert begun == [listed, listed]
+    assert run_here(spec).rows == 150
+    assert read_predictions(run_paths(spec))["expected"].null_count == 149
