@@ -64,6 +64,7 @@ class Freezer:
         self.chain = chain
         self._to_pass_over = chain
         self._is_empty = False
+        self._error: BaseException | None = None
 
     @property
     def is_done(self) -> bool:
@@ -71,7 +72,19 @@ class Freezer:
         return self._is_empty or (self.chain is not None and self.chain.head.is_last)
 
     def freeze_part(self) -> None:
-        """Lists and freezes one more part. Raises SourceError, StoreError; PlanChanged where the run is another's."""
+        """Lists and freezes one more part. Raises SourceError, StoreError; PlanChanged where the run is another's.
+
+        What it raised it raises again: of what it had listed nothing is left, and the rest is not the source.
+        """
+        if self._error:
+            raise self._error
+        try:
+            self._freeze_part()
+        except BaseException as error:
+            self._error = error
+            raise
+
+    def _freeze_part(self) -> None:
         if self._to_pass_over:
             self._pass_over(self._to_pass_over)
             self._to_pass_over = None

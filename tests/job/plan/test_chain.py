@@ -6,7 +6,7 @@ import threading
 import pyarrow as pa
 import pytest
 from builders import make_spec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from job.errors import OutputError, PlanChanged, SourceError
@@ -122,6 +122,7 @@ def test_a_bucket_that_changes_while_planners_die_gives_each_key_once(tmp_path_f
 
 
 @given(st.integers(1, 200), st.lists(st.booleans(), max_size=12), st.booleans(), st.booleans())
+@example(images=1, turns=[True, False], ascends=False, other_grew=True)
 @settings(max_examples=60, deadline=None)
 def test_two_planners_at_once_freeze_one_chain_of_the_source(tmp_path_factory, images, turns, ascends, other_grew):
     tmp_path = tmp_path_factory.mktemp("run")
