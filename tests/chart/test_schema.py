@@ -106,6 +106,7 @@ def _paths(values: Object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
             yield from _paths(value, (*path, key))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", list(_paths(DEFAULTS)), ids=".".join)
 def test_null_means_the_same_as_empty_and_is_refused_where_a_value_is_needed(path: tuple[str, ...]) -> None:
     default = functools.reduce(operator.getitem, path, DEFAULTS)

@@ -51,8 +51,15 @@ def list_spec(folder):
     return make_spec(folder, source={"kind": "list", "uri": str(folder / "list.txt"), "label_from": "directory"})
 
 
-@pytest.mark.parametrize("engine", ["local", "ray"])
-@pytest.mark.parametrize("make", [make_spec, list_spec])
+@pytest.mark.parametrize(
+    ("make", "engine"),
+    [
+        (make_spec, "local"),
+        (make_spec, "ray"),
+        (list_spec, "local"),
+        pytest.param(list_spec, "ray", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_whose_plan_grew_has_the_rows_of_one_whose_plan_did_not(tmp_path, monkeypatch, small_parts, engine, make):
     write_images(tmp_path / "images", IMAGES)
     spec = make(tmp_path)
@@ -159,6 +166,7 @@ sys.exit(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("make", [make_spec, list_spec])
 def test_a_driver_that_is_killed_while_it_lists_resumes_with_every_image_once(tmp_path, make):

@@ -73,7 +73,9 @@ def test_ci_ends_before_it_does_anything(ci):
     assert done.stderr == f"helm is not on PATH, and the chart's tests call it; {INSTALL}\n"
 
 
-@pytest.mark.parametrize("bringing", ["echo export BROUGHT=1", "echo no Docker >&2; exit 1"])
+@pytest.mark.parametrize(
+    "bringing", ["echo export BROUGHT=1", pytest.param("echo no Docker >&2; exit 1", marks=pytest.mark.slow)]
+)
 def test_ci_ends_before_its_tests_where_what_brings_a_cluster_brings_no_helm(ci, bringing):
     done = ci(bringing)
     assert done.returncode == 1

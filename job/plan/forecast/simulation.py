@@ -121,8 +121,13 @@ class _Run:
         pod.fed_s = max(begun_s + feed_s, self.store_s)
         pod.predicted_s = max(pod.predicted_s, pod.fed_s) + predict_s
         self.busy_s["store"] += store_s
-        self.busy_s["read"] += images * self.rates.read_s / max(1, self.rates.requests_ahead) / self.pods.decode_cores
-        self.busy_s["decode"] += images * self.rates.decode_s / self.pods.decode_cores
+        read_s = images * self.rates.read_s / max(1, self.rates.requests_ahead) / self.pods.decode_cores
+        decode_s = images * self.rates.decode_s / self.pods.decode_cores
+        if self.rates.requests_ahead:
+            self.busy_s["read"] += read_s
+            self.busy_s["decode"] += decode_s
+        else:  # one after the other, by the same threads
+            self.busy_s["read and decode"] += read_s + decode_s
         self.busy_s["predict"] += predict_s
         return pod.predicted_s
 
@@ -134,6 +139,7 @@ class _Run:
         of_each = {  # else of all pods together
             "read": self.pods.count,
             "decode": self.pods.count,
+            "read and decode": self.pods.count,
             "predict": self.pods.count,
         }
         busy = {stage: min(1.0, spent / working_s / of_each.get(stage, 1)) for stage, spent in self.busy_s.items()}

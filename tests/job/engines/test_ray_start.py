@@ -113,6 +113,7 @@ with RayEngine(ComputeSpec(gpus_per_replica=0)) as engine:
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_had_ray_before_starts_it_too():
     """As a notebook: Ray reads how it is to authenticate when it is imported."""
     command = [sys.executable, "-c", AFTER_RAY]
@@ -177,6 +178,7 @@ def _is_below(path, head):
     return False
 
 
+@pytest.mark.slow
 def test_where_ray_is_of_another_make_the_head_starts_it_in_rays_own_way():
     another = (
         "import ray, ray._private.parameter as p, runpy, sys; made = p.RayParams.__init__\n"

@@ -47,7 +47,11 @@ def folders(tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    [TENCH, pytest.param([*TENCH, "--engine", "ray"], marks=pytest.mark.slow), JOB],
+    [
+        TENCH,
+        pytest.param([*TENCH, "--engine", "ray"], marks=pytest.mark.slow),
+        pytest.param(JOB, marks=pytest.mark.slow),
+    ],
     ids=["tench", "ray", "job"],
 )
 def test_a_run_takes_no_module_of_the_working_folder_for_another_and_finds_the_one_beside_its_spec(folders, command):

@@ -45,7 +45,12 @@ def assert_alike(plain, changed, inputs):
     assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+FEW = ("mobilenet_v3_small", "resnet18", "swin_t")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES]
+)
 def test_an_architecture_answers_as_before(name):
     torch.manual_seed(0)
     extra = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}

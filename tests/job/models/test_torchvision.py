@@ -126,8 +126,12 @@ def test_a_detectors_images_keep_their_size():
     assert load_recipe(make_model_spec(name="ssd300_vgg16", task="detect")) == Recipe()
 
 
-@pytest.mark.parametrize("name", ["alexnet", "densenet121", "googlenet", "inception_v3", "maxvit_t", "regnet_y_400mf",
-                                  "squeezenet1_1", "swin_t", "vit_b_16", *DETECTORS])  # fmt: skip
+COUNTED = ("densenet121", "googlenet", "inception_v3", "maxvit_t", "regnet_y_400mf", "swin_t", "vit_b_16", *DETECTORS)
+
+
+@pytest.mark.parametrize(
+    "name", ["alexnet", "squeezenet1_1", *(pytest.param(name, marks=pytest.mark.slow) for name in COUNTED)]
+)
 def test_the_classes_of_a_state_dict_are_counted_whatever_the_architecture(name):
     spec = make_model_spec(name=name, task="detect" if name in DETECTORS else "classify")
     extra = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}

@@ -71,17 +71,15 @@ def peak(command, **environment):
     return found.stdout
 
 
-SLOW = pytest.mark.slow  # seconds of loading torch apiece
-
-
-@pytest.mark.parametrize("kind", ["fixed", pytest.param("variable", marks=SLOW), pytest.param("report", marks=SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["fixed", "variable", "report"])
 def test_eight_large_pictures_at_once_take_no_more_than_the_budget(folder, kind):
     """Eight of 12 megapixels take 7 bytes a pixel each; one fits. As tables, two of 36 MB may be about."""
     found = int(peak(["-c", DECODE, str(folder), kind], TENCH_DECODE_BYTES=str(BUDGET)))
     assert found < BUDGET + 2 * 36e6 + 40e6
 
 
-@SLOW
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["JPEG", "JPEG, progressive", "PNG", "WebP, lossless", "TIFF, floats", "HEIC", "JPEG XL", "JPEG 2000"]
 )

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from job.plan.forecast.forecast import steady_rate
@@ -13,6 +13,8 @@ from job.plan.forecast.simulation import Pods, Shared, simulate
 SECONDS = st.floats(1e-5, 0.1)
 
 
+@settings(max_examples=25)  # a fifth of a second each
+@example(StageRates(0.0625, 0.0625, 0.0625, 6.25e-05, 0), Pods(1, 1.0), Shared(10.0, 0.0))
 @given(
     st.builds(StageRates, SECONDS, SECONDS, SECONDS, SECONDS.map(lambda s: s / 1000), st.sampled_from([0, 8])),
     st.builds(Pods, st.integers(1, 40), st.floats(1, 64)),
@@ -28,8 +30,9 @@ def test_the_stage_that_limits_is_named():
     fast = StageRates(1e-4, 1e-4, 1e-4)
     pods = Pods(4, 8)
     for stage, rates, shared in (
-        ("decode", StageRates(1e-4, 0.1, 1e-4), Shared()),
+        ("decode", StageRates(1e-4, 0.1, 1e-4, requests_ahead=8), Shared()),
         ("read", StageRates(0.5, 1e-3, 1e-4, requests_ahead=8), Shared()),
+        ("read and decode", StageRates(0.06, 0.06, 1e-4), Shared(store_images_a_second=300)),
         ("predict", StageRates(1e-4, 1e-4, 0.1), Shared()),
         ("store", fast, Shared(store_images_a_second=100)),
         ("driver", fast, Shared(chunk_s=10)),
