@@ -152,7 +152,12 @@ def test_a_class_list_a_module_and_a_recipe_are_the_model_too(folder, monkeypatc
 
 @pytest.mark.parametrize(
     ("package", "version", "refused"),
-    [("torch", "1.99.0", True), ("torch", "{}.999", False), ("pyarrow", "1.0", False), ("pillow", "1.0.0", True)],
+    [
+        ("torch", "1.99.0", True),
+        ("torch", "{}.999", False),
+        ("pyarrow", "1.0", False),
+        pytest.param("pillow", "1.0.0", True, marks=pytest.mark.slow),
+    ],
 )
 def test_a_minor_release_of_what_computes_is_refused_and_a_patch_is_told(
     spec, monkeypatch, caplog, package, version, refused

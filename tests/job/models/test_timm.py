@@ -51,7 +51,7 @@ def pictures():
     return make_odd_pictures([buffer.getvalue()], 13)
 
 
-@pytest.mark.parametrize("crop_mode", ["center", "squash"])
+@pytest.mark.parametrize("crop_mode", ["center", pytest.param("squash", marks=pytest.mark.slow)])
 def test_a_folder_of_timms_answers_as_timm_and_the_pipeline_do(crop_mode, pictures, tmp_path):
     network = save_timm(tmp_path, crop_mode=crop_mode)
     spec = make_model_spec(kind="transformers", name=str(tmp_path))

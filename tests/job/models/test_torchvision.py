@@ -250,7 +250,7 @@ def test_networks_with_auxiliary_heads_answer_with_one(name):
     assert predict(spec, images(1, load_recipe(spec).crop[0])).shape == (1, 1000)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_a_lower_precision_changes_scores_little_and_they_stay_float32(precision):
     exact = predict(make_model_spec(name="resnet18", weights="none"), images())
     found = predict(make_model_spec(name="resnet18", weights="none", precision=precision), images())
@@ -259,6 +259,7 @@ def test_a_lower_precision_changes_scores_little_and_they_stay_float32(precision
     assert 0 < (found - exact).abs().max() < torch.finfo(getattr(torch, precision)).eps
 
 
+@pytest.mark.slow
 def test_detectors_count_the_background_among_their_classes(write):
     spec = {"name": "ssdlite320_mobilenet_v3_large", "task": "detect"}
     torch.manual_seed(0)

@@ -283,8 +283,8 @@ def forget_digests(s3, uri):
     ("form", "has_digests", "message"),
     [
         (Form(), True, rf"{OTHER_BYTES}|{CHANGED}"),  # whether it changed before its read or after
-        (Form(), False, CHANGED),
-        (Form(merge=1), True, rf"{OTHER_BYTES}|{CHANGED}"),
+        pytest.param(Form(), False, CHANGED, marks=pytest.mark.slow),
+        pytest.param(Form(merge=1), True, rf"{OTHER_BYTES}|{CHANGED}", marks=pytest.mark.slow),
         (Form(merge=1), False, rf"{CHANGED}|{UNREADABLE}"),
     ],
 )

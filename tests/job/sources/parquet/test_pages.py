@@ -102,7 +102,7 @@ def duckdb_copy(table, path, options):
     connection.sql(f"COPY images TO '{path}' ({options}, ROW_GROUP_SIZE 1000000)")
 
 
-@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("at_once", [pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_row_group_of_any_writer_is_read_once(tmp_path, bytes_read, writer, at_once):
     table = pa.table({"image": pa.array(images(6_500, 2_000), pa.binary()), "n": range(6_500)})

@@ -125,7 +125,7 @@ def test_a_picture_is_decoded_once_for_its_boxes(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("recipe", [Recipe(), Recipe(Exactly(9, 7))], ids=["own", "fixed"])
-@pytest.mark.parametrize("total", [1, 30_000, 1 << 20])
+@pytest.mark.parametrize("total", [1, 30_000, pytest.param(1 << 20, marks=pytest.mark.slow)])
 def test_memory_for_crops_is_taken_and_given_back(tmp_path, monkeypatch, recipe, total):
     second = run_here(classify(tmp_path, detect(tmp_path)))
     whole = named_pixels(second, recipe)
