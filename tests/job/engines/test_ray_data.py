@@ -17,11 +17,13 @@ from types import SimpleNamespace
 import ray
 from job.errors import PreflightError
 from job.engines.ray_data import rows_dataset
+from job.plan.chunks import Chunks
 from job.spec.spec import ComputeSpec, ModelSpec
 ray.init("local", num_cpus=2, include_dashboard=False, logging_level="ERROR")
 decode = SimpleNamespace(threads=1, block_images=8, recipe=SimpleNamespace(size=(32, 32)))
 model = ModelSpec(kind="torchvision", name="resnet18", weights="none")
-work = SimpleNamespace(chunks=[1, 2, 3], decode=decode, model=model, compute=ComputeSpec(gpus_per_replica=0))
+chunks = Chunks((0, 1, 2), 8, 24, 8)
+work = SimpleNamespace(chunks=chunks, decode=decode, model=model, compute=ComputeSpec(gpus_per_replica=0))
 rows_dataset(work).explain()
 """
 
