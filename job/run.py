@@ -26,7 +26,7 @@ from job.plan.chunks import ChunkList, cut
 from job.plan.freeze import Freezer
 from job.plan.growing import GrowingChunks, GrowingPlan
 from job.plan.manifest import Manifest
-from job.plan.parts import load_frozen
+from job.plan.parts import load_chain
 from job.plan.paths import RunPaths
 from job.plan.plan import check_finished_files, check_model, check_source, check_unchanged, versions
 from job.plan.records import FrozenModel, LeftOut, Metrics, Origin, Plan, Success, load_success
@@ -127,7 +127,7 @@ def run(
         # Both fail before anything is written; Ray starts meanwhile.
         recipe, chosen = choose_model(spec, plan, engine, accept_changed_model)
         slots = engine.slots
-        growing = begin_plan(spec, paths, folder, lambda: chosen().frozen)
+        growing = begin_plan(spec, paths, folder, plan, lambda: chosen().frozen)
         plan = growing.so_far
         origin = origin_of_attempt(plan, chosen(), accept_changed_model)
         manifest = growing.manifest(paths)
@@ -176,14 +176,16 @@ def origin_of_attempt(plan: Plan, model: ResolvedModel, accept_changed: bool) ->
     return Origin(model=frozen.digest, accepted=accepted, versions=versions(), image=IMAGE.value())
 
 
-def begin_plan(spec: JobSpec, paths: RunPaths, folder: Folder, model: Callable[[], FrozenModel]) -> GrowingPlan:
-    """The plan that is there, or one that begins: of a large source the first part is frozen, and more will follow.
+def begin_plan(
+    spec: JobSpec, paths: RunPaths, folder: Folder, plan: Plan | None, model: Callable[[], FrozenModel]
+) -> GrowingPlan:
+    """`plan`, where it is whole, or one that grows: of a large source the first part is frozen, and more will follow.
 
     Raises OutputError where nothing can be written: nothing was started then.
     """
-    plan, chain = load_frozen(folder, paths)
     if plan and plan.is_listed:
         return GrowingPlan(plan)
+    chain = load_chain(folder, paths) if plan else None
     source, identity = open_source(spec.source, Limits.of(spec.errors)), source_identity(spec.source)
 
     def left_out() -> Sequence[LeftOut]:
@@ -195,7 +197,7 @@ def begin_plan(spec: JobSpec, paths: RunPaths, folder: Folder, model: Callable[[
     freezer = Freezer(spec, paths, folder, listing, model, left_out, identity, source.ascends, chain, labels)
     try:
         frozen = Manifest(paths, chain.parts if chain else ())
-        for shard in range(plan.shards) if plan and not freezer.is_done else ():
+        for shard in range(freezer.so_far().shards) if chain and not freezer.is_done else ():
             if not source.tells_at_its_end:
                 break
             source.know_labels(frozen.rows(shard, ["expected"]))

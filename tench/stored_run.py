@@ -47,7 +47,7 @@ class StoredRun:
         Raises NoSuchRun where the folder is no run's.
         """
         if self._plan is None or not self._plan.is_listed:
-            self._plan, _ = load_frozen(self._folder, RunPaths.of(self.uri))
+            self._plan = load_frozen(self._folder, RunPaths.of(self.uri))
         if self._plan is None:
             raise no_such_run(self._folder)
         return self._plan

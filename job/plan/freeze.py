@@ -102,7 +102,7 @@ class Freezer:
             theirs = self._folder.read(key)
             if hashlib.sha256(theirs).hexdigest() == digest:
                 self._append(head, key, self._etag(key), digest)
-            elif found := head_of(theirs):
+            elif found := head_of(BytesIO(theirs)):
                 self._take_over(found, key, theirs, shards)
             elif self._folder.head(RunPaths.plan):
                 self._is_empty = True  # an older version's planner was first; its plan is the one

@@ -74,24 +74,16 @@ def read_part(folder: Folder, paths: RunPaths, number: int) -> tuple[Part, PartH
     entry = folder.head(key)
     if entry is None:
         return None
-    try:
-        head = read_head(pq.read_schema(RangeFile(folder, key, entry.size)))
-    except pa.ArrowInvalid:  # another program's
-        return None
+    head = head_of(RangeFile(folder, key, entry.size))
     return None if head is None else (as_part(head, key, entry.etag, ""), head)
 
 
-def head_of(data: bytes) -> PartHead | None:
-    """The head of a part, by its bytes; None where it is none of a chain."""
+def head_of(file: RangeFile | BytesIO) -> PartHead | None:
+    """The head of a part; None where it is none of a chain."""
     try:
-        return read_head(pq.read_schema(BytesIO(data)))
+        data = (pq.read_schema(file).metadata or {}).get(HEAD)
     except pa.ArrowInvalid:  # another program's
         return None
-
-
-def read_head(schema: pa.Schema) -> PartHead | None:
-    """The head that a part's schema has."""
-    data = (schema.metadata or {}).get(HEAD)
     return None if data is None else PartHead.model_validate_json(data)
 
 
@@ -123,8 +115,9 @@ def _number(table: pa.Table, shard: int) -> pa.Table:
     return pa.table([*place, *table.columns], [*PLACE, *table.column_names])
 
 
-def load_frozen(folder: Folder, paths: RunPaths) -> tuple[Plan | None, Chain | None]:
-    """What is frozen of a run: its plan, or what there is of one that is open, with its chain."""
-    plan = load_plan(folder)
-    chain = load_chain(folder, paths) if plan is None else None
-    return chain.so_far() if chain else plan, chain
+def load_frozen(folder: Folder, paths: RunPaths) -> Plan | None:
+    """What is frozen of a run: its plan, or what there is of one that is open."""
+    if plan := load_plan(folder):
+        return plan
+    chain = load_chain(folder, paths)
+    return chain.so_far() if chain else None

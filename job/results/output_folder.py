@@ -23,8 +23,7 @@ def open_output(spec: JobSpec, run_id: str | None) -> tuple[RunPaths, Folder, Pl
     try:
         paths = find_run(spec, run_id)
         folder = open_folder(paths.uri)
-        plan, _ = load_frozen(folder, paths)
-        return paths, folder, plan
+        return paths, folder, load_frozen(folder, paths)
     except StoreError as error:
         raise OutputError(f"output.uri: {error}") from error
 

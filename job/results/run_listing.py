@@ -70,7 +70,7 @@ def list_run(folder: Folder) -> RunListing:
     paths = RunPaths.of(folder.uri)
     # `_SUCCESS` before the listing: what it names was there then.
     success = load_success(folder)
-    plan, _ = load_frozen(folder, paths)
+    plan = load_frozen(folder, paths)
     if plan is None:
         raise no_such_run(folder)
     shards, unexpected = list_predictions(folder, paths, plan)

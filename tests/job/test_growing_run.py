@@ -20,7 +20,7 @@ from tench_command import environment
 from job.errors import RunFailed, SourceError
 from job.plan import freeze as freezing
 from job.plan.freeze import Freezer
-from job.plan.parts import load_frozen
+from job.plan.parts import load_chain, load_frozen
 from job.plan.plan import run_paths
 from job.results.verify import verify
 from job.sources.source import Source
@@ -88,7 +88,7 @@ def test_rows_are_committed_while_the_source_is_listed(tmp_path, monkeypatch, sm
         if self.chain and not seen:
             while not list(predictions.glob("*.parquet")):
                 time.sleep(0.01)
-            seen.append(load_frozen(open_folder(run_paths(spec).uri), run_paths(spec))[0])
+            seen.append(load_frozen(open_folder(run_paths(spec).uri), run_paths(spec)))
         freeze_part(self)
 
     monkeypatch.setattr(Freezer, "freeze_part", wait_for_rows)
@@ -113,7 +113,7 @@ def test_a_listing_that_fails_stops_the_run_and_the_next_goes_on(tmp_path, monke
         patch.setattr(Source, "list", broken_off)
         with pytest.raises(RunFailed, match=r"^the store went away; the run had begun, and what is committed stays$"):
             run_here(spec)
-    plan, chain = load_frozen(open_folder(paths.uri), paths)
+    plan, chain = load_frozen(open_folder(paths.uri), paths), load_chain(open_folder(paths.uri), paths)
     assert (plan.images, plan.is_listed, len(chain.parts)) == (60, False, 2)
     before = {path: path.stat().st_mtime_ns for path in Path(paths.uri).rglob("*.[pm]a*") if path.is_file()}
     assert run_here(spec).rows == IMAGES

@@ -45,7 +45,7 @@ def last_touched(folder: Folder) -> datetime.datetime | None:
     if folder.head(RunPaths.success):
         return None
     try:
-        (plan, _), progress = load_frozen(folder, RunPaths.of(folder.uri)), load_progress(folder)
+        plan, progress = load_frozen(folder, RunPaths.of(folder.uri)), load_progress(folder)
     except UnreadableRecord:  # another program's plan.json, or a damaged one
         return None
     if plan is None:
