@@ -21,7 +21,7 @@ from job.engines.devices import gpus_wanted, precision_on, replica_device
 from job.engines.engine import Work
 from job.engines.ray_errors import drop_references, unwrapped, wrapped
 from job.engines.ray_replica import CALLS_AT_ONCE, DecodingReplica, Replica
-from job.engines.ray_start import init_ray, late
+from job.engines.ray_start import LATE_STOP_TIMEOUT_S, init_ray, late
 from job.errors import PreflightError
 from job.plan.chunks import Chunks
 from job.settings import RAY_START_TIMEOUT_S
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_TASKS = 5000  # 2 to 5 KB each in the driver; a task of a larger run takes several chunks
-LATE_STOP_TIMEOUT_S = 5.0  # longer than `ray_start` gives a head that is late
+_THREAD_TIMEOUT_S = LATE_STOP_TIMEOUT_S + 2  # of the thread that stops a head that is late
 BLOCK_BYTES = 256 << 20  # a chunk of 1,000 images at 224² is 150 MB; Ray's 128 MiB would cut it in two
 
 
@@ -69,7 +69,7 @@ class RayEngine:
         if self._ready.is_set():
             drop_references(error[1] if isinstance(error[1], BaseException) else None)
         self._stopped.set()
-        self._thread.join(None if self._ready.is_set() else LATE_STOP_TIMEOUT_S)
+        self._thread.join(None if self._ready.is_set() else _THREAD_TIMEOUT_S)
         self._until_down.close()
 
     def _hold_ray(self) -> None:

@@ -1,7 +1,7 @@
 """A plan that may grow: a thread lists the source and freezes its parts, and the run works on those that are there."""
 
 import threading
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Container, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -135,22 +135,10 @@ def _digests(plan: Plan) -> list[str]:
 
 
 class GrowingChunks:
-    """Chunks of the shards that are not committed, as the plan grows.
-
-    Whoever asks for their number, for one by its place, or sends them elsewhere, waits for the whole plan.
-    """
+    """Chunks of the shards that are not committed, as the plan grows."""
 
     def __init__(self, plan: GrowingPlan, committed: Container[int], batch_size: int) -> None:
         self._plan, self._committed, self._batch_size = plan, committed, batch_size
-
-    def __len__(self) -> int:
-        return len(self.whole())
-
-    def __getitem__(self, index: int) -> Chunk:
-        return self.whole()[index]
-
-    def __reduce__(self) -> tuple[Callable[[Chunks], Chunks], tuple[Chunks]]:
-        return Chunks.whole, (self.whole(),)
 
     def __iter__(self) -> Iterator[Chunk]:
         images = chunk_images(CHUNK_IMAGES, self._plan.so_far, self._batch_size)

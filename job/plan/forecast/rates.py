@@ -15,9 +15,8 @@ TYPICAL_BYTES = 110_000  # ImageNet's mean, where the source tells no sizes
 LOCAL_READ_S = 0.0001
 BUCKET_READ_S = 0.03
 BUCKET_BYTES_A_SECOND = 60e6
-BUCKET_REQUESTS_AHEAD = (
-    8  # of each core that decodes: 32 of a task of four; files of this machine are read by the thread that decodes them
-)
+# Of each core that decodes: 32 of a task of four. Files of this machine are read by the thread that decodes them.
+BUCKET_REQUESTS_AHEAD = 8
 BUCKET_REQUESTS_A_SECOND = 5_500  # of one prefix of S3, by its documentation
 
 COMMIT_S = 1 / 300_000  # of the driver, a row

@@ -43,20 +43,21 @@ def stored_part(rows: slice, columns: slice, size: tuple[int, int], orientation:
     """Where these rows and columns of the upright picture are in the stored one of `size` (height, width)."""
     if orientation in SIDEWAYS:
         rows, columns = columns, rows
+    return _mirrored(rows, columns, size, orientation)
+
+
+def upright_part(rows: slice, columns: slice, size: tuple[int, int], orientation: int) -> tuple[slice, slice]:
+    """The same the other way: where a part of the stored picture is in the upright one. `size` is the stored one's."""
+    rows, columns = _mirrored(rows, columns, size, orientation)
+    return (columns, rows) if orientation in SIDEWAYS else (rows, columns)
+
+
+def _mirrored(rows: slice, columns: slice, size: tuple[int, int], orientation: int) -> tuple[slice, slice]:
     if orientation in _ROWS_MIRRORED:
         rows = slice(size[0] - rows.stop, size[0] - rows.start)
     if orientation in _COLUMNS_MIRRORED:
         columns = slice(size[1] - columns.stop, size[1] - columns.start)
     return rows, columns
-
-
-def upright_part(rows: slice, columns: slice, size: tuple[int, int], orientation: int) -> tuple[slice, slice]:
-    """The same the other way: where a part of the stored picture is in the upright one. `size` is the stored one's."""
-    if orientation in _ROWS_MIRRORED:
-        rows = slice(size[0] - rows.stop, size[0] - rows.start)
-    if orientation in _COLUMNS_MIRRORED:
-        columns = slice(size[1] - columns.stop, size[1] - columns.start)
-    return (columns, rows) if orientation in SIDEWAYS else (rows, columns)
 
 
 def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
