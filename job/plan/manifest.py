@@ -1,7 +1,6 @@
 """The manifest: the frozen listing, read a shard at a time by the driver and by every worker."""
 
 import hashlib
-import threading
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from job.errors import RunFailed
-from job.plan.parts import read_part, without_head
+from job.plan.parts import without_head
 from job.plan.paths import RunPaths
 from job.plan.records import Part
 from job.stores.folder import same_etag
@@ -23,7 +22,7 @@ from job.stores.storage import Folder, open_folder
 class Manifest:
     """The frozen listing, read a shard at a time; small enough to travel to every worker.
 
-    `parts` may grow while the source is listed; a worker that was sent fewer finds out by itself what came since.
+    `parts` may grow in the driver's process while the source is listed.
     """
 
     paths: RunPaths
@@ -31,12 +30,9 @@ class Manifest:
 
     def rows(self, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
         """The manifest's rows of a shard, in order; all columns, or those of `columns` that are there."""
-        parts = self.parts
-        if shard >= parts[-1].first_shard + parts[-1].shards:
-            parts = _parts_up_to(self.paths, shard, parts)
-        number = bisect_right(parts, shard, key=lambda part: part.first_shard) - 1
-        part = _open_part(self.paths, number, parts[number])
-        return part.row_group(shard - parts[number].first_shard, columns)
+        number = bisect_right(self.parts, shard, key=lambda part: part.first_shard) - 1
+        part = _open_part(self.paths, number, self.parts[number])
+        return part.row_group(shard - self.parts[number].first_shard, columns)
 
 
 class _OpenPart:
@@ -52,28 +48,6 @@ class _OpenPart:
         source = RangeFile(self._folder, self._key, self._size)
         file = pq.ParquetFile(source, metadata=self._metadata, pre_buffer=True)
         return without_head(file.read_row_group(number, columns=names))
-
-
-_frozen_since: dict[RunPaths, list[Part]] = {}
-_finding_out = threading.Lock()
-
-
-def _parts_up_to(paths: RunPaths, shard: int, known: Sequence[Part]) -> Sequence[Part]:
-    """The parts that hold shards up to that one, which is frozen: those that came since are looked up once a process.
-
-    Their digests are not read with them: an etag tells that a part is still the one that was found here.
-    """
-    with _finding_out:
-        parts = _frozen_since.setdefault(paths, [])
-        if len(parts) < len(known):
-            parts[:] = known
-        folder = open_folder(paths.uri)
-        while shard >= parts[-1].first_shard + parts[-1].shards:
-            found = read_part(folder, paths, len(parts))
-            if found is None:
-                raise RunFailed(f"{paths.uri} has no {paths.manifest(len(parts))}, where shard {shard:,} should be")
-            parts.append(found[0])
-        return list(parts)
 
 
 @lru_cache(maxsize=4)
